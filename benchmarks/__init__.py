@@ -1,1 +1,1 @@
-"""How fast weekbot is, measured against a Discord on loopback: `make bench`."""
+"""Benchmarks of weekbot with the loopback Discord: `make bench`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [PART…]`: measure, write the figures, and render them for people."""
+"""`python -m benchmarks [PART…]`: measures, saves the figures, and renders the page and its picture."""
 
 import argparse
 import asyncio
@@ -15,9 +15,14 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all where none is given")
-    parser.add_argument("--only", action="append", metavar="WORD", help="ways of sending with this word; just printed")
-    parser.add_argument("--render", action="store_true", help="measure nothing; render the figures there are")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(PARTS)}. Default: all")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="WORD",
+        help="measure only the ways of sending whose names contain this word, and print the result",
+    )
+    parser.add_argument("--render", action="store_true", help="render the existing figures without measuring")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")

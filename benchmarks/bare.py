@@ -1,4 +1,4 @@
-"""The least that a bot on discord.py can be: what start and memory are compared with."""
+"""The smallest possible discord.py bot, as a baseline for startup time and memory."""
 
 import os
 

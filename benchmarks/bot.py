@@ -1,4 +1,4 @@
-"""A bot in a process of its own, and what it costs."""
+"""A bot in its own process, and its resource usage."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Protocol
 import psutil
 
 ONLINE = "online"
-PATIENCE_SECONDS = 300
-MOST_OUTPUT_BYTES = 1 << 26  # what it logs while nobody reads must not contain it up
+TIMEOUT_SECONDS = 300
+MAX_OUTPUT_BYTES = 1 << 26  # large enough for all unread log output, so that the bot never blocks
 
 
 class Addresses(Protocol):
@@ -39,29 +39,29 @@ class Bot:
     output: asyncio.StreamReader
     started: float
 
-    async def said(self, word: str) -> float:
-        """Wait for a line with the word; the seconds since the process was started."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+    async def wait_for(self, word: str) -> float:
+        """Wait for a line with the word; return the seconds since the process was started."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while word not in (line := (await self.output.readline()).decode()):
                 if not line:
-                    raise RuntimeError(f"the bot ended before it said {word}")
+                    raise RuntimeError(f"the bot ended before it printed {word}")
         return time.monotonic() - self.started
 
     @property
     def cpu(self) -> float:
-        """Seconds of user and system time so far, of all threads."""
+        """Return the seconds of user and system time of all threads so far."""
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
 
     @property
     def memory(self) -> int:
-        """Resident bytes."""
+        """Return the resident memory in bytes."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
 
 @asynccontextmanager
 async def running(server: Addresses, *arguments: str, **settings: str) -> AsyncIterator[Bot]:
-    """`python ARGUMENTS` with the server's addresses in its environment, told to stop at the end."""
+    """Run `python ARGUMENTS` with the server's addresses in its environment, and stop it at the end."""
     addresses = {"API_URL": server.api_url, "GATEWAY_URL": server.gateway_url, "TOKEN": server.token}
     own = {f"WEEKBOT_DISCORD_{name}": value for name, value in addresses.items()}
     started = time.monotonic()
@@ -71,7 +71,7 @@ async def running(server: Addresses, *arguments: str, **settings: str) -> AsyncI
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        limit=MOST_OUTPUT_BYTES,
+        limit=MAX_OUTPUT_BYTES,
     )
     assert process.stdout
     try:

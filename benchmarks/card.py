@@ -1,4 +1,4 @@
-"""The card that everybody sends: a framework's weekly post."""
+"""The card that all measured bots send: a framework's weekly post."""
 
 from pathlib import Path
 

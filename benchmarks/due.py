@@ -1,4 +1,4 @@
-"""A database in which a Discord's channels are due."""
+"""A database with due subscriptions."""
 
 import tempfile
 from collections.abc import AsyncIterator, Iterable
@@ -17,7 +17,7 @@ UTC_ZONE = ZoneInfo("UTC")
 
 @asynccontextmanager
 async def due(channels: Iterable[tuple[int, int]], start_topic: str) -> AsyncIterator[str]:
-    """The database's URL; each channel is (the server's id, its own id), and gets `start_topic`."""
+    """Create a database and yield its URL; each channel is (server ID, channel ID), and gets `start_topic`."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'weekbot.db'}"
         database = Database(url)
@@ -30,12 +30,12 @@ async def due(channels: Iterable[tuple[int, int]], start_topic: str) -> AsyncIte
 
 
 def always(subscription: Subscription) -> Build:
-    """A subscription to put, whatever there is."""
+    """Return a builder that replaces any subscription with this one."""
     return lambda _, __: subscription
 
 
 def due_subscription(guild_id: int, channel_id: int, start_topic: str | None = None) -> Subscription:
-    """A subscription whose slot came a minute ago."""
+    """Return a subscription whose slot was a minute ago."""
     then = datetime.now(UTC) - timedelta(minutes=1)
     weekly = Weekly(then.weekday(), time(then.hour, then.minute), UTC_ZONE)
     options = Options("everything", weekly.weekday, weekly.at, start_topic=start_topic)

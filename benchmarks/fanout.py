@@ -1,4 +1,4 @@
-"""Fan-out: hundreds of channels are due at once, for weekbot and for the ways in which other bots send."""
+"""Fan-out: hundreds of channels are due at once. Compares weekbot with other ways of sending."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from benchmarks.peer import DONE
 from benchmarks.server import Conditions, Report, Server
 
 CONDITIONS = Conditions(channels=600, latency=(0.150, 0.250), limit=50)
-PATIENCE_SECONDS = 180
+TIMEOUT_SECONDS = 180
 SETTLING_SECONDS = 2
-"""For the last post's answer to come and be recorded, and for a doubled one to be seen."""
+"""Time to record the last response, and to detect duplicate posts."""
 
 WEEKBOT = {"weekbot, 48/s (default)": "48", "weekbot, 49/s": "49"}
 PEERS = {
@@ -31,10 +31,10 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Result:
-    """What became of the posts of one way.
+    """The result of one way of sending.
 
-    CPU is milliseconds a post of the bot's process, user and system: `cpu_ms` from being online on, which includes
-    finding and claiming what is due; `cpu_sending_ms` from the first post on.
+    CPU is the user and system time of the bot's process in milliseconds a post: `cpu_ms` since it was online, including
+    finding and claiming due posts; `cpu_sending_ms` since the first post.
     """
 
     way: str
@@ -48,7 +48,7 @@ class Result:
 
 
 async def measure(only: Collection[str] = ()) -> list[dict[str, Any]]:
-    """A result for each way, or for those that have one of the words in their name."""
+    """Return a result for each way, or for those whose names contain one of the words."""
     results = []
     for way in [*WEEKBOT, *PEERS]:
         if not only or any(word in way for word in only):
@@ -76,14 +76,14 @@ async def _peer(way: str) -> Result:
 
 
 async def _watch(way: str, server: Server, bot: Bot) -> Result:
-    await bot.said(ONLINE)
+    await bot.wait_for(ONLINE)
     online = bot.cpu
-    await server.posted(1, PATIENCE_SECONDS)
+    await server.wait_for_posts(1, TIMEOUT_SECONDS)
     first = bot.cpu
     if way in WEEKBOT:
-        await server.posted(len(server.channels), PATIENCE_SECONDS)
+        await server.wait_for_posts(len(server.channels), TIMEOUT_SECONDS)
     else:
-        await bot.said(DONE)
+        await bot.wait_for(DONE)
     await asyncio.sleep(SETTLING_SECONDS)
     return _result(way, await server.report(), bot.cpu - online, bot.cpu - first)
 

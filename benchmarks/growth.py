@@ -1,4 +1,4 @@
-"""Growth: what the ledger's rows of a year weigh on disk, and how long pruning takes, on SQLite and on PostgreSQL."""
+"""Growth: the size of a year's deliveries on disk, and the time of pruning, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from weekbot.transfer.database_copy import copy
 SUBSCRIPTIONS = 20_000
 WEEKS = 52
 CALLS = 40
-TOPICS = 13  # in the track: a round a quarter
+TOPICS = 13  # in the track: one round a quarter
 STEPS = ("thread", "pin")
 THREE_YEARS = timedelta(days=3 * 365)
 
 
 async def measure() -> dict[str, Any]:
-    """By kind of database: bytes a delivery and a step, with their indexes; and what pruning all of them takes."""
+    """Return, for each backend, the bytes of a delivery and a step with their indexes, and the times of pruning."""
     async with store(SUBSCRIPTIONS) as made:
         file = Path(made.process.database.name)
         url = f"sqlite:///{file}"
@@ -42,21 +42,21 @@ async def measure() -> dict[str, Any]:
 
 
 def _of_sqlite(file: Path) -> dict[str, Any]:
-    begun = _size(file)
+    started = _size(file)
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.executescript(_deliveries(connection))
     deliveries = _size(file)
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.executescript(_STEPS)
     steps = _size(file)
-    return _weights(deliveries - begun, steps - deliveries)
+    return _bytes_each(deliveries - started, steps - deliveries)
 
 
 _EARLIER = "datetime({0}, '-' || (week * 7) || ' days') || '.000000'"
 
 
 def _deliveries(connection: sqlite3.Connection) -> str:
-    """A year's posts of each subscription, as that of the last week; each in a week of its own, with its own id."""
+    """Return a statement that copies each subscription's last post to every week of a year, with new IDs."""
     names = [row[1] for row in connection.execute("PRAGMA table_info(deliveries)")]
     new = {
         "id": "lower(hex(randomblob(12)))",
@@ -67,7 +67,7 @@ def _deliveries(connection: sqlite3.Connection) -> str:
     }
     chosen = ", ".join(new.get(name, name) for name in names)
     weeks = f"WITH RECURSIVE weeks(week) AS (SELECT 1 UNION ALL SELECT week + 1 FROM weeks WHERE week < {WEEKS})"
-    # Week by week, as they come: that is how the indexes are filled.
+    # Week by week, so that the indexes are filled as in production.
     return f"INSERT INTO deliveries {weeks} SELECT {chosen} FROM weeks CROSS JOIN deliveries ORDER BY week DESC"
 
 
@@ -84,7 +84,7 @@ def _size(file: Path) -> int:
     return file.stat().st_size
 
 
-def _weights(deliveries: int, steps: int) -> dict[str, Any]:
+def _bytes_each(deliveries: int, steps: int) -> dict[str, Any]:
     rows = SUBSCRIPTIONS * WEEKS
     return {"delivery": round(deliveries / rows), "step": round(steps / (rows + SUBSCRIPTIONS) / len(STEPS))}
 
@@ -97,7 +97,7 @@ async def _of_postgresql(source_url: str, url: str) -> dict[str, Any]:
                 await connection.scalar(text("SELECT pg_total_relation_size(:table)"), {"table": table})
                 for table in ("deliveries", "steps")
             ]
-    return _weights(round(sizes[0] * WEEKS / (WEEKS + 1)), sizes[1])
+    return _bytes_each(round(sizes[0] * WEEKS / (WEEKS + 1)), sizes[1])
 
 
 @asynccontextmanager
@@ -110,14 +110,14 @@ async def _opened(url: str) -> AsyncIterator[Database]:
 
 
 async def _pruned(database: Database) -> dict[str, Any]:
-    """The seconds of calls that find enough to delete: a later round has begun, and all of this is three years old."""
+    """Measure calls that find enough to delete: all deliveries are three years old and of an earlier round."""
     async with database.write() as connection:
         await connection.execute(text("UPDATE subscriptions SET round = 5"))
-        await connection.execute(text("ANALYZE"))  # as PostgreSQL does by itself, a while later
+        await connection.execute(text("ANALYZE"))  # PostgreSQL does this automatically some time later
     pruning, now = Pruning(database), datetime.now(UTC) + THREE_YEARS
     seconds, deleted = [], 0
     for _ in range(CALLS):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         deleted += await pruning.delete_batch(now)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
     return {"deleted": deleted // CALLS, "median": round(median(seconds), 3), "most": round(max(seconds), 3)}

@@ -1,4 +1,4 @@
-"""Loading: how long reading and checking a thousand topics takes, as at start, at each save and in the check."""
+"""Loading: the time of reading and checking a thousand topics, as at startup, at each save and in the check."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ RUNS = 15
 
 
 async def measure() -> dict[str, Any]:
-    """The median and each run's seconds for the whole folder."""
+    """Return the seconds for the whole folder: the median and each run."""
     with content_of_a_thousand() as folder:
         runs = []
         for _ in range(RUNS):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             load_library(folder)
-            runs.append(round(time.perf_counter() - begun, 3))
+            runs.append(round(time.perf_counter() - started, 3))
     print(runs, flush=True)
     return {"topics": TOPICS, "median": median(runs), "runs": runs}

@@ -1,4 +1,4 @@
-"""A locked database: another program holds SQLite's write lock for five seconds while everything is changed."""
+"""A locked database: another program holds SQLite's write lock for five seconds during all kinds of changes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ LOCKED_SECONDS = 5.0
 
 
 async def measure() -> dict[str, Any]:
-    """Make all changes at once. Returns the time until the last acknowledgement and the last answer, in seconds."""
+    """Make all changes at once; return the seconds until the last acknowledgement and the last response."""
     with tempfile.TemporaryDirectory() as folder:
         async with online(Path(folder)) as discord:
             discord.server.changes.timeout = 60
             places = [await discord.place(change) for change in CHANGES]
             async with discord.locked():
-                began = time.monotonic()
+                started = time.monotonic()
                 made = [change.use(place) for change, place in zip(CHANGES, places, strict=True)]
-                acknowledged = await _seconds(discord, began, made, lambda each: each.acknowledged is not None)
-                await asyncio.sleep(LOCKED_SECONDS - (time.monotonic() - began))
-            answered = await _seconds(discord, began, made, lambda each: each.answered)
+                acknowledged = await _seconds(discord, started, made, lambda each: each.acknowledged is not None)
+                await asyncio.sleep(LOCKED_SECONDS - (time.monotonic() - started))
+            answered = await _seconds(discord, started, made, lambda each: each.answered)
     figures = {"changes": len(made), "acknowledged": acknowledged, "answered": answered}
     print(figures, flush=True)
     return figures
 
 
-async def _seconds(discord: Discord, began: float, made: list[Interaction], met: Any) -> float:
+async def _seconds(discord: Discord, started: float, made: list[Interaction], met: Any) -> float:
     await discord.server.until(lambda: all(map(met, made)))
-    return round(time.monotonic() - began, 2)
+    return round(time.monotonic() - started, 2)

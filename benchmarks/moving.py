@@ -1,4 +1,4 @@
-"""Moving: how long `weekbot db copy` takes for a database of a year."""
+"""Moving: the time of `weekbot db copy` for a large database."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ POSTS_EACH = 10
 
 
 async def measure() -> dict[str, Any]:
-    """Seconds from the command's begin to its end, with its verification; to a PostgreSQL of this machine."""
+    """Return the seconds of the whole copy, including its verification, to a PostgreSQL on this machine."""
     async with store(SUBSCRIPTIONS) as made:
         _age(Path(made.process.database.name))
         source = Database(f"sqlite:///{made.process.database.name}")
         with database_url() as url:
-            target, begun = Database(url), time.perf_counter()
+            target, started = Database(url), time.perf_counter()
             await copy(source, target, lambda line: print(line, flush=True))
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - started
             await target.close()
         await source.close()
     print(f"{seconds:.1f} s", file=sys.stderr, flush=True)
@@ -34,7 +34,7 @@ async def measure() -> dict[str, Any]:
 
 
 def _age(file: Path) -> None:
-    """Give each subscription posts of earlier weeks as well."""
+    """Add posts of earlier weeks to each subscription."""
     with closing(sqlite3.connect(file)) as connection, connection:
         names = [row[1] for row in connection.execute("PRAGMA table_info(deliveries)")]
         new = {"id": "lower(hex(randomblob(12)))", "slot": "datetime(slot, '-' || week || ' days') || '.000000'"}

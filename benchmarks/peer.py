@@ -1,4 +1,4 @@
-"""Ways in which bots send, with plain discord.py: `python -m benchmarks.peer WAY CHANNEL…`."""
+"""Other ways of sending, with plain discord.py: `python -m benchmarks.peer WAY card|text CHANNEL…`."""
 
 import asyncio
 import logging
@@ -29,20 +29,20 @@ async def all_at_once(channels: Sequence[int], send: Send) -> None:
 
 
 async def ten_at_a_time(channels: Sequence[int], send: Send) -> None:
-    places = asyncio.Semaphore(10)
+    slots = asyncio.Semaphore(10)
 
-    async def send_in_place(channel: int) -> None:
-        async with places:
+    async def send_in_slot(channel: int) -> None:
+        async with slots:
             await send(channel)
 
-    await all_at_once(channels, send_in_place)
+    await all_at_once(channels, send_in_slot)
 
 
 async def _paced(channels: Sequence[int], send: Send, per_second: float) -> None:
-    pace = AsyncLimiter(1, 1 / per_second)
+    limiter = AsyncLimiter(1, 1 / per_second)
     async with asyncio.TaskGroup() as tasks:
         for channel in channels:
-            await pace.acquire()
+            await limiter.acquire()
             tasks.create_task(_awaited(send(channel)))
 
 

@@ -13,7 +13,7 @@ from benchmarks.fanout import CONDITIONS
 WIDTH_PIXELS, HEIGHT_PIXELS, DPI = 1000, 860, 100
 OURS, OTHERS, LOST, QUIET, INK = "#5865F2", "#B5BAC1", "#D9534F", "#C7CCF8", "#2B2D31"
 COLUMNS = (("too_many", "429s", 70), ("lost", "lost", 80), ("doubled", "doubled", 92))
-"""What stands beside the bars: the figure, its heading, and the place on the axis where it ends."""
+"""The columns beside the bars: the figure, its heading, and its right edge on the axis."""
 NOT_SHOWN = ("bare loop, a short text, 48/s",)
 KINDS = {"command": "/framework\n(target: p99 at most 25)", "autocomplete": "its autocomplete\n(target: p99 at most 5)"}
 STYLE = {
@@ -29,7 +29,7 @@ STYLE = {
 
 
 def draw(path: Path) -> None:
-    """Raises FileNotFoundError where a part was never measured."""
+    """Draw the picture; raise FileNotFoundError if a part was never measured."""
     with mpl.rc_context(STYLE):
         figure = Figure(
             figsize=(WIDTH_PIXELS / DPI, HEIGHT_PIXELS / DPI),

@@ -26,9 +26,9 @@ SIZES = (1_000, 1_000_000)
 
 
 async def measure() -> dict[str, Any]:
-    """By number of subscriptions, the median milliseconds of a tick with ten due, and of one with none.
+    """Return, for each number of subscriptions, the median milliseconds of a tick with ten due and with none.
 
-    The sizes take turns, so that what else the machine does falls on both. The first round warms up.
+    The sizes alternate, so that other load on the machine affects both. The first round is a warm-up.
     """
     async with AsyncExitStack() as stack:
         bots = [await stack.enter_async_context(_bot(size)) for size in SIZES]
@@ -44,7 +44,7 @@ def _summary(size: int, ticks: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 class _Bot:
-    """weekbot's delivery over a database, with a Discord that answers at once."""
+    """weekbot's delivery over a database, with a Discord that responds immediately."""
 
     def __init__(self, url: str, size: int) -> None:
         library = load_library(CONTENT)
@@ -53,11 +53,11 @@ class _Bot:
         self._ids = random.Random(3).sample(range(1, size + 1), DUE * TICKS)  # repeatable
 
     async def tick(self, due: int) -> float:
-        """The seconds of one run of the dispatcher with so many due that were not due before."""
+        """Make `due` more subscriptions due, and return the seconds of one run of the dispatcher."""
         await self._make_due([self._ids.pop() for _ in range(due)])
-        posts, begun = len(self._sender.posts), time.perf_counter()
+        posts, started = len(self._sender.posts), time.perf_counter()
         await self.process.dispatcher.run()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         assert len(self._sender.posts) == posts + due
         return seconds
 
@@ -84,6 +84,6 @@ async def _copied(source_url: str, target_url: str) -> None:
     source, target = Database(source_url), Database(target_url)
     await copy(source, target, print)
     async with target.write() as connection:
-        await connection.execute(text("ANALYZE"))  # as PostgreSQL does by itself, a while later
+        await connection.execute(text("ANALYZE"))  # PostgreSQL does this automatically some time later
     await source.close()
     await target.close()

@@ -1,4 +1,4 @@
-"""Presses: a thousand members press *I finished it* under one post in the same instant."""
+"""Presses: a thousand members press *I finished it* under one post at the same time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.server import Conditions, Server
 CONDITIONS = Conditions(channels=1, latency=(0.0, 0.0), limit=0)
 MEMBERS = 1000
 RUNS = 3
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 async def measure() -> dict[str, Any]:
-    """Of each run, how many were answered and counted, and the seconds from the press until the answer arrived."""
+    """Return, for each run, the answered and counted presses, and the seconds from the press until the response."""
     runs = [await _pressed() for _ in range(RUNS)]
     print(runs, flush=True)
     return {"members": MEMBERS, "runs": runs}
@@ -26,8 +26,8 @@ async def measure() -> dict[str, Any]:
 async def _pressed() -> dict[str, Any]:
     async with Server(CONDITIONS) as server, due(server.channels, "flask") as database:
         async with running(server, "-m", "weekbot", "run", WEEKBOT_DATABASE_URL=database) as bot:
-            await bot.said(ONLINE)
-            assert await server.posted(1, PATIENCE_SECONDS)
+            await bot.wait_for(ONLINE)
+            assert await server.wait_for_posts(1, TIMEOUT_SECONDS)
             seconds = await server.press_finished(MEMBERS)
         return {
             "answered": len(seconds),

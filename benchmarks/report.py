@@ -1,4 +1,4 @@
-"""The figures as a page for people: `page.md`, filled in."""
+"""The page with the figures: fills in `page.md`."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ PAGE = Path(__file__).with_name("page.md")
 
 
 def write(path: Path) -> None:
-    """Raises FileNotFoundError where a part was never measured."""
+    """Write the page; raise FileNotFoundError if a part was never measured."""
     parts = {part: results.read(part) for part in results.PARTS}
     figures = {part: result["figures"] for part, result in parts.items()}
     dates = {f"{part}_date": _day(result) for part, result in parts.items()}
@@ -51,10 +51,10 @@ def _fanout(ways: list[dict[str, Any]]) -> dict[str, Any]:
 def _latency(times: dict[str, Any]) -> dict[str, Any]:
     columns = ["count", "p50", "p99", "max"]
     rows = (
-        [KINDS[kind], TIMES[time], where, *(found[column] for column in columns)]
+        [KINDS[kind], TIMES[time], place, *(found[column] for column in columns)]
         for kind in KINDS
         for time in TIMES
-        for where, kinds in times[time].items()
+        for place, kinds in times[time].items()
         for found in [kinds[kind]]
     )
     inside = times["fanout"]["in the bot"]
@@ -148,7 +148,7 @@ def _ratio(size: dict[str, Any], figure: str) -> float:
 
 
 def _slope(least: dict[str, Any], most: dict[str, Any], bot: str) -> float:
-    """MiB a thousand servers."""
+    """Return the MiB for each thousand servers."""
     more = most[bot]["memory"] - least[bot]["memory"]
     return float(more / (most["guilds"] - least["guilds"]) * 1000)
 

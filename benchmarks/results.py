@@ -1,4 +1,4 @@
-"""The figures as files: `results/PART.json`, each with the day and the machine that it was measured on."""
+"""The figures as files: `results/PART.json`, each with the date and the machine of the measurement."""
 
 import json
 from datetime import UTC, datetime
@@ -15,14 +15,14 @@ FOLDER = Path(__file__).with_name("results")
 
 
 def write(part: str, figures: object, load: float) -> None:
-    """`load` is the machine's load average before the measuring, which should be near 0."""
+    """Save a part's figures; `load` is the machine's load average before the measurement, which should be near 0."""
     FOLDER.mkdir(exist_ok=True)
     result = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "load": load, "machine": machine(), "figures": figures}
     _path(part).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
 
 def read(part: str) -> dict[str, Any]:
-    """`date`, `load`, `machine` and `figures`. Raises FileNotFoundError for a part that was never measured."""
+    """Return `date`, `load`, `machine` and `figures`; raise FileNotFoundError for a part that was never measured."""
     found: dict[str, Any] = json.loads(_path(part).read_text("utf-8"))
     return found
 

@@ -1,6 +1,6 @@
-"""The loopback Discord in a process of its own, so that its work is not counted as the bot's.
+"""The loopback Discord in its own process, so that its work doesn't count as the bot's.
 
-`Server` starts it and asks it; the process itself reads one question a line, as JSON, and answers each with a line.
+`Server` starts and controls it; the process reads one command a line, as JSON, and replies to each with a line.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ REPORTED = {
     "first": "first_post_at",
     "last": "last_post_at",
 }
-PATIENCE_SECONDS = 60
-LONGEST_LINE = 1 << 26
+TIMEOUT_SECONDS = 60
+MAX_LINE_BYTES = 1 << 26
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the Discord is like: its size, seconds of latency (uniform), requests a second that it takes (0: any)."""
+    """The Discord's size, its latency in seconds (uniform), and its limit of requests a second (0: no limit)."""
 
     guilds: int = 1
     channels: int = 600
@@ -51,7 +51,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Report:
-    """What the server saw. `first` and `last` are when posts were made, in seconds since 1970."""
+    """The server's figures. `first` and `last` are the times of posts in seconds since 1970."""
 
     posts: int
     lost: int
@@ -62,18 +62,18 @@ class Report:
 
     @property
     def rate(self) -> float:
-        """Posts a second, from the first to the last."""
+        """Return the posts a second, from the first to the last."""
         return (self.posts - 1) / (self.last - self.first)
 
 
 class Server:
-    """The process, seen from outside."""
+    """Starts and controls the process."""
 
     api_url: str
     gateway_url: str
     token: str
     channels: list[tuple[int, int]]
-    """Each channel as (the server's id, the channel's id)."""
+    """Each channel as (server ID, channel ID)."""
 
     def __init__(self, conditions: Conditions) -> None:
         self._conditions = conditions
@@ -83,9 +83,9 @@ class Server:
             *(sys.executable, "-m", "benchmarks.server", json.dumps(asdict(self._conditions))),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            limit=LONGEST_LINE,
+            limit=MAX_LINE_BYTES,
         )
-        self.__dict__ |= await self._answer()
+        self.__dict__ |= await self._reply()
         return self
 
     async def __aexit__(
@@ -96,33 +96,33 @@ class Server:
         stdin.close()
         await self._process.wait()
 
-    async def posted(self, number: int, patience: float) -> bool:
-        """Wait until so many posts arrived; False if they did not within `patience` seconds."""
-        return bool(await self._ask("posted", number, patience))
+    async def wait_for_posts(self, number: int, seconds: float) -> bool:
+        """Wait for a number of posts; return False if there are fewer after that many seconds."""
+        return bool(await self._call("wait_for_posts", number, seconds))
 
     async def report(self) -> Report:
-        return Report(**await self._ask("report"))
+        return Report(**await self._call("report"))
 
     async def begin_interactions(self, per_second: float, names: Sequence[str], typed: Sequence[str]) -> None:
-        """Let members look the names up, and type the beginnings of others, at random moments, until told to stop."""
-        await self._ask("begin_interactions", per_second, list(names), list(typed))
+        """Let members look up the names and type the texts at random moments until `end_interactions` is called."""
+        await self._call("begin_interactions", per_second, list(names), list(typed))
 
     async def end_interactions(self) -> dict[str, list[float]]:
-        """By kind, the seconds from each interaction's dispatch to the arrival of its answer."""
-        found: dict[str, list[float]] = await self._ask("end_interactions")
+        """Return, by type, the seconds from each interaction's dispatch to its response."""
+        found: dict[str, list[float]] = await self._call("end_interactions")
         return found
 
     async def press_finished(self, members: int) -> list[float]:
-        """Let so many members press *I finished it* under the first post at once; the seconds of those answered."""
-        found: list[float] = await self._ask("press_finished", members)
+        """Let members press *I finished it* under the first post at once; return the seconds of the answered ones."""
+        found: list[float] = await self._call("press_finished", members)
         return found
 
-    async def _ask(self, question: str, *arguments: object) -> Any:
+    async def _call(self, command: str, *arguments: object) -> Any:
         assert self._process.stdin
-        self._process.stdin.write(json.dumps([question, *arguments]).encode() + b"\n")
-        return await self._answer()
+        self._process.stdin.write(json.dumps([command, *arguments]).encode() + b"\n")
+        return await self._reply()
 
-    async def _answer(self) -> Any:
+    async def _reply(self) -> Any:
         assert self._process.stdout
         line = await self._process.stdout.readline()
         if not line:
@@ -132,7 +132,7 @@ class Server:
 
 @dataclass(eq=False)
 class WatchedServer(DiscordServer):
-    """Notes when each interaction is dispatched, and when its answer arrives."""
+    """Records the times of each interaction's dispatch and response."""
 
     dispatched: dict[int, tuple[str, float]] = field(default_factory=dict)
     answered: dict[int, float] = field(default_factory=dict)
@@ -140,35 +140,35 @@ class WatchedServer(DiscordServer):
     def __post_init__(self) -> None:
         super().__post_init__()
         assert self.runner.app
-        self.runner.app.middlewares.append(self._note_answer)
+        self.runner.app.middlewares.append(self._record_response)
 
     def _dispatch(self, interaction: Interaction, data: dict[str, Any], permissions: int | None) -> None:
         self.dispatched[interaction.id] = interaction.kind.name.lower(), time.monotonic()
         super()._dispatch(interaction, data, permissions)
 
     @web.middleware
-    async def _note_answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _record_response(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if answer := ANSWER.search(request.path):
             self.answered[int(answer[1])] = time.monotonic()
         return await handler(request)
 
 
 class Members:
-    """People who use the bot at random moments."""
+    """Members who use the bot at random moments."""
 
     def __init__(self, server: WatchedServer, channel: Channel) -> None:
         self._server = server
         self._channel = channel
         self._random = random.Random(2)  # the same moments in each run
         self._using: set[asyncio.Task[object]] = set()
-        self._coming: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def begin(self, per_second: float, names: list[str], typed: list[str]) -> None:
-        self._coming = asyncio.create_task(self._come(per_second, names, typed))
+        self._task = asyncio.create_task(self._use_repeatedly(per_second, names, typed))
 
     async def end(self) -> dict[str, list[float]]:
-        if self._coming:
-            self._coming.cancel()
+        if self._task:
+            self._task.cancel()
         await asyncio.gather(*self._using)
         seconds: dict[str, list[float]] = {}
         for number, (kind, dispatched) in self._server.dispatched.items():
@@ -181,10 +181,10 @@ class Members:
         members = [self._channel.guild.add_member(f"member {each}") for each in range(number)]
         presses = [self._server.click(post, custom_id, member=member) for member in members]
         answers = await asyncio.gather(*presses, return_exceptions=True)
-        told = [each for each in answers if isinstance(each, Interaction) and "finished" in each.text]
-        return [self._server.answered[each.id] - self._server.dispatched[each.id][1] for each in told]
+        answered = [each for each in answers if isinstance(each, Interaction) and "finished" in each.text]
+        return [self._server.answered[each.id] - self._server.dispatched[each.id][1] for each in answered]
 
-    async def _come(self, per_second: float, names: list[str], typed: list[str]) -> None:
+    async def _use_repeatedly(self, per_second: float, names: list[str], typed: list[str]) -> None:
         server, channel = self._server, self._channel
         while True:
             await asyncio.sleep(self._random.expovariate(per_second))
@@ -197,23 +197,23 @@ class Members:
             self._using.add(asyncio.create_task(use))
 
 
-class Stage:
-    """The process, from inside: answers each question by the method of its name."""
+class CommandHandler:
+    """Carries out each command in the process with the method of that name."""
 
     def __init__(self, server: WatchedServer) -> None:
         self._server = server
         self._channels = [channel for guild in server.world.guilds.values() for channel in guild.channels.values()]
         self._members = Members(server, self._channels[0])
 
-    def place(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         server = self._server
         channels = [(channel.guild.id, channel.id) for channel in self._channels]
         addresses = {"api_url": server.api_url, "gateway_url": server.gateway_url}
         return addresses | {"token": server.token, "channels": channels}
 
-    async def posted(self, number: int, patience: float) -> bool:
-        counts, until = self._server.rest.tally.counts, time.monotonic() + patience
-        while counts[POSTED] < number and time.monotonic() < until:  # noqa: ASYNC110 - a look costs nothing
+    async def wait_for_posts(self, number: int, seconds: float) -> bool:
+        counts, deadline = self._server.rest.tally.counts, time.monotonic() + seconds
+        while counts[POSTED] < number and time.monotonic() < deadline:  # noqa: ASYNC110 - polling is cheap here
             await asyncio.sleep(0.005)
         return counts[POSTED] >= number
 
@@ -238,20 +238,20 @@ def custom_ids(components: list[dict[str, Any]]) -> list[str]:
 async def _serve(conditions: Conditions) -> None:
     limits = RateLimits(conditions.limit) if conditions.limit else None
     server = WatchedServer(check=False, limits=limits, record=False)
-    server.rest.latencies, server.changes.timeout = conditions.latency, PATIENCE_SECONDS
+    server.rest.latencies, server.changes.timeout = conditions.latency, TIMEOUT_SECONDS
     for guild in [server.add_guild(f"guild {number}") for number in range(conditions.guilds)]:
         for number in range(conditions.channels):
             guild.add_text_channel(f"weekly-{number}")
-    gc.freeze()  # its passes over the world would be taken for the bot's slowness
+    gc.freeze()  # collections of the world would make the bot appear slow
     async with server:
-        await _answer_questions(Stage(server))
+        await _handle_commands(CommandHandler(server))
 
 
-async def _answer_questions(stage: Stage) -> None:
-    print(json.dumps(stage.place()), flush=True)
+async def _handle_commands(handler: CommandHandler) -> None:
+    print(json.dumps(handler.description()), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        question, *arguments = json.loads(line)
-        print(json.dumps(await getattr(stage, question)(*arguments)), flush=True)
+        command, *arguments = json.loads(line)
+        print(json.dumps(await getattr(handler, command)(*arguments)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Start-up: from the process's start to READY, and the memory it then has, beside a bare bot's."""
+"""Startup: the time from the process's start to READY, and the memory then, compared with a bare bot."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ BOTS = {"weekbot": ("-m", "weekbot", "run"), "bare": ("-m", "benchmarks.bare")}
 
 
 async def measure() -> dict[str, Any]:
-    """By number of servers and by bot, the median and each run's seconds to READY, of computing, and MiB of memory.
+    """Return, by number of servers and by bot, the seconds to READY and of CPU, and the MiB of memory.
 
-    The bots take turns, so that what else the machine does falls on both.
+    The bots alternate, so that other load on the machine affects both.
     """
     return {"sizes": [await _size(guilds) for guilds in SIZES]}
 
@@ -40,7 +40,7 @@ async def _run(bot: str, guilds: int) -> tuple[float, float, float]:
     async with Server(conditions) as server, due([], "") as database_url:
         settings = {"WEEKBOT_DATABASE_URL": database_url, "WEEKBOT_CONTENT_DIR": str(CONTENT)}
         async with running(server, *BOTS[bot], **settings) as process:
-            seconds, cpu = await process.said(ONLINE), process.cpu
+            seconds, cpu = await process.wait_for(ONLINE), process.cpu
             await asyncio.sleep(SETTLING_SECONDS)
             return round(seconds, 3), round(cpu, 2), round(process.memory / 2**20, 1)
 

@@ -1,4 +1,4 @@
-"""A content folder of a thousand topics, made from one."""
+"""A content folder with a thousand topics, generated from one."""
 
 import re
 import tempfile
@@ -25,7 +25,7 @@ _SECONDS = (
 
 @contextmanager
 def content_of_a_thousand() -> Iterator[Path]:
-    """A folder that passes the check; raises ContentError if it does not."""
+    """Create a folder that passes the check; raise ContentError if it doesn't."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "topics").mkdir()

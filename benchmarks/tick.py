@@ -36,9 +36,9 @@ Row = dict[str, Any]
 
 
 async def measure() -> dict[str, Any]:
-    """By number of subscriptions, the milliseconds of each tick with ten due and of each with none; and the scans.
+    """Return, by number of subscriptions, the milliseconds of each tick with ten due and with none; and the scans.
 
-    The sizes take turns, so that what else the machine does falls on all of them. The first round warms up.
+    The sizes alternate, so that other load on the machine affects all of them. The first round is a warm-up.
     """
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(store(size)) for size in SIZES]
@@ -56,7 +56,7 @@ def _summary(size: int, ticks: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 class Store:
-    """weekbot's delivery over a database of many subscriptions, with a Discord that answers at once."""
+    """weekbot's delivery over a database of many subscriptions, with a Discord that responds immediately."""
 
     def __init__(self, file: Path, subscriptions: int) -> None:
         library = load_library(CONTENT)
@@ -66,11 +66,11 @@ class Store:
         self._file = file
 
     async def tick(self, due: int) -> float:
-        """The seconds of one run of the dispatcher with so many due that were not due before."""
+        """Make `due` more subscriptions due, and return the seconds of one run of the dispatcher."""
         self._make_due([self._ids.pop() for _ in range(due)])
-        posts, begun = len(self.sender.posts), time.perf_counter()
+        posts, started = len(self.sender.posts), time.perf_counter()
         await self.process.dispatcher.run()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         assert len(self.sender.posts) == posts + due
         return seconds
 
@@ -81,13 +81,13 @@ class Store:
             connection.executemany("UPDATE subscriptions SET next_slot = ?, next_week = ? WHERE id = ?", values)
 
     async def scans(self) -> list[str]:
-        """What an idle tick's queries read from one end to the other, by SQLite's own plan."""
+        """Return the full table scans of an idle tick's queries, according to SQLite's query plans."""
         statements: list[tuple[str, Any]] = []
 
-        def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        def record(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
             statements.append((statement, parameters))
 
-        event.listen(self.process.database.engine.sync_engine, "before_cursor_execute", note)
+        event.listen(self.process.database.engine.sync_engine, "before_cursor_execute", record)
         await self.process.dispatcher.run()
         with closing(sqlite3.connect(self._file)) as connection:
             plans = [line for each in statements for line in _plan(connection, *each)]
@@ -102,12 +102,12 @@ def _plan(connection: sqlite3.Connection, statement: str, parameters: Any) -> li
 
 @asynccontextmanager
 async def store(subscriptions: int) -> AsyncIterator[Store]:
-    """A store whose slots are spread over the coming week, each subscription with a post in the past."""
+    """Create a store whose slots are spread over the next week; each subscription has a post in the past."""
     with tempfile.TemporaryDirectory() as folder:
-        file, begun = Path(folder) / "weekbot.db", time.perf_counter()
+        file, started = Path(folder) / "weekbot.db", time.perf_counter()
         await _template(file)
         _multiply(file, subscriptions)
-        print(f"{subscriptions:,} subscriptions made in {time.perf_counter() - begun:.0f} s", flush=True)
+        print(f"{subscriptions:,} subscriptions made in {time.perf_counter() - started:.0f} s", flush=True)
         made = Store(file, subscriptions)
         try:
             yield made
@@ -116,7 +116,7 @@ async def store(subscriptions: int) -> AsyncIterator[Store]:
 
 
 async def _template(file: Path) -> None:
-    """One subscription with its post, as weekbot itself stores them."""
+    """Create one subscription and its post, as weekbot stores them."""
     library = load_library(CONTENT)
     process = Process(f"sqlite:///{file}", lambda: library, FakeSender(), SystemClock())
     await process.database.upgrade()
@@ -126,7 +126,7 @@ async def _template(file: Path) -> None:
 
 
 def _multiply(file: Path, subscriptions: int) -> None:
-    """Replace the one subscription and its post with copies of them."""
+    """Replace the subscription and its post with many copies."""
     with closing(sqlite3.connect(file)) as connection, connection:
         guild, subscription, delivery = (_only_row(connection, table) for table in TABLES)
         for table in TABLES:
@@ -167,5 +167,5 @@ def _deliveries(template: Row, number: int) -> Iterator[Row]:
 
 
 def _stored(instant: datetime) -> str:
-    """As SQLAlchemy stores it in SQLite."""
+    """Format an instant as SQLAlchemy stores it in SQLite."""
     return f"{instant:%Y-%m-%d %H:%M:%S.%f}"

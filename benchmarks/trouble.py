@@ -30,9 +30,9 @@ from weekbot.store.subscriptions import Subscriptions
 LATENCY = (0.150, 0.250)
 FAILING, HEALTHY, A_SERVER = 2_000, 50, 50
 PAUSES = ((25.0, 25.0), (60.0,))  # seconds, one after another
-OTHERS, SLOWLY = 40, "2"  # channels with work during a limit, and requests a second
-ANSWERED_SECONDS = 0.1  # what left before the answer with the limit came
-PATIENCE_SECONDS = 900
+OTHERS, LOW_RATE = 40, "2"  # the channels with work during a limit, and the bot's requests a second
+GRACE_SECONDS = 0.1  # for requests that left before the response with the limit arrived
+TIMEOUT_SECONDS = 900
 HEALTH_PORT = 18_765
 SENDING = r"/channels/(\d+)/messages$"
 LIMITED = {
@@ -42,12 +42,12 @@ LIMITED = {
     "notice": ("POST", None),
     "look-up": ("GET", SENDING),
 }
-"""Requests by what the bot does with them: the method, and what is in the path; a notice's is known later."""
+"""Requests by their purpose: the method, and a pattern of the path; a notice's path is determined later."""
 
 
 @dataclass
 class Limits:
-    """Answers requests of one kind with global rate limits, one after another, and records arrival times."""
+    """Responds to requests of one kind with consecutive global rate limits, and records arrival times."""
 
     method: str
     path: str
@@ -68,21 +68,21 @@ class Limits:
 
     @property
     def passed(self) -> bool:
-        """Whether all limits are over, and requests leave again."""
+        """Return whether all limits have ended and requests have been sent since."""
         return not self.pauses and any(at > self.ends[-1] for at in self.seen)
 
     def within(self, pauses: Sequence[float]) -> int:
-        """How many requests came while one was in force."""
-        begun = [end - pause + ANSWERED_SECONDS for end, pause in zip(self.ends, pauses, strict=True)]
-        return sum(begin < at < end for begin, end in zip(begun, self.ends, strict=True) for at in self.seen)
+        """Return the number of requests during a limit."""
+        starts = [end - pause + GRACE_SECONDS for end, pause in zip(self.ends, pauses, strict=True)]
+        return sum(begin < at < end for begin, end in zip(starts, self.ends, strict=True) for at in self.seen)
 
     def after(self) -> list[float]:
-        """How many seconds after the end of each the next request came."""
+        """Return, for each limit, the seconds from its end to the next request."""
         return [round(min(at for at in self.seen if at >= end) - end, 2) for end in self.ends]
 
 
 async def measure() -> dict[str, Any]:
-    """`failing`: seconds until the healthy channels had their posts. `limits`: what left while all was limited."""
+    """Return `failing`: the seconds until all healthy channels had posts; and `limits`: requests during limits."""
     beside = [(0, False), (FAILING, False), (FAILING, True)]
     return {
         "failing": [await _beside(failing, fails=fails) for failing, fails in beside],
@@ -91,7 +91,7 @@ async def measure() -> dict[str, Any]:
 
 
 async def _beside(failing: int, *, fails: bool) -> dict[str, Any]:
-    """Seconds from the first request for a post to the last post in a healthy channel."""
+    """Return the seconds from the first post to the last post in a healthy channel."""
     async with DiscordServer() as server:
         server.rest.latencies, server.rest.check = LATENCY, False
         others, healthy = _channels(server, failing), _channels(server, HEALTHY)
@@ -115,13 +115,13 @@ def _is_post_in(ids: set[int], call: Call) -> bool:
 
 
 async def _limited(what: str, pauses: Sequence[float]) -> dict[str, Any]:
-    """Requests during the pauses, seconds from each end to the next request, and what `/ready` reported."""
+    """Return the requests during the pauses, the seconds from each end to the next request, and `/ready`'s reports."""
     async with DiscordServer() as server:
         channels = _channels(server, OTHERS)
         method, path = LIMITED[what]
         limits = Limits(method, path or f"/channels/{_refuse_one(server, channels)}/messages$", list(pauses))
         server.rest.faults.pending.insert(0, limits)
-        if what == "look-up":  # somebody has written there since the slot
+        if what == "look-up":  # a member has written there since the slot
             for channel in channels:
                 channel.post(server.world.bot, {"content": "Hello"})
         first = channels[: OTHERS // 2] if what == "edit" else channels
@@ -129,40 +129,42 @@ async def _limited(what: str, pauses: Sequence[float]) -> dict[str, Any]:
             if what == "edit":
                 await _until(lambda: all(server.messages_in(each) for each in first))
                 await _put(database, channels[OTHERS // 2 :])
-                await _have_corrected(database)
-            said = await _said_until(lambda: limits.passed)
-        figures = {"within": limits.within(pauses), "after": limits.after(), "ready": said}
+                await _mark_for_republication(database)
+            reported = await _reports_until(lambda: limits.passed)
+        figures = {"within": limits.within(pauses), "after": limits.after(), "ready": reported}
         return _shown({"what": what, "pauses": list(pauses), **figures})
 
 
-async def _have_corrected(database: Database) -> None:
-    """Have all posts edited, as if they showed an older version."""
+async def _mark_for_republication(database: Database) -> None:
+    """Mark all posts for an edit, as if they showed an older version."""
     async with database.write() as connection:
         await connection.execute(update(deliveries).values(version="older", correct_at=datetime.now(UTC)))
 
 
 def _refuse_one(server: DiscordServer, channels: list[Channel]) -> int:
-    """Refuse one post by an AutoMod rule. Returns the id of the channel that gets the notice."""
+    """Let AutoMod refuse one post; return the ID of the channel that gets the notice."""
     server.inject("POST", f"/channels/{channels[0].id}/messages$", request_fault.refusal(403, 200000))
     guild = channels[0].guild
     guild.system_channel = guild.add_text_channel("system")
     return guild.system_channel.id
 
 
-async def _said_until(met: Callable[[], bool]) -> list[str]:
-    """The distinct sentences of `/ready` about requests, without numbers, until the condition is met."""
-    said = dict[str, None]()
-    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
+async def _reports_until(met: Callable[[], bool]) -> list[str]:
+    """Collect the distinct messages of `/ready` about requests, without numbers, until the condition is met."""
+    reports = dict[str, None]()
+    async with aiohttp.ClientSession() as session, asyncio.timeout(TIMEOUT_SECONDS):
         while not met():
-            with suppress(aiohttp.ClientError):  # until it listens
+            with suppress(aiohttp.ClientError):  # before it listens
                 async with session.get(f"http://127.0.0.1:{HEALTH_PORT}/ready") as answer:
                     condition = (await answer.json())["conditions"]["requests"]
-                said[f"{'met' if condition['met'] else 'not met'}: {re.sub('[0-9]+', '…', condition['says'])}"] = None
+                reports[f"{'met' if condition['met'] else 'not met'}: {re.sub('[0-9]+', '…', condition['says'])}"] = (
+                    None
+                )
             await asyncio.sleep(1)
-    return list(said)
+    return list(reports)
 
 
-# A Discord, and a bot whose channels are due
+# The Discord and the bot
 
 
 def _channels(server: DiscordServer, count: int) -> list[Channel]:
@@ -172,13 +174,13 @@ def _channels(server: DiscordServer, count: int) -> list[Channel]:
 
 @asynccontextmanager
 async def _bot(server: DiscordServer, channels: Sequence[Channel], *, pin: bool = False) -> AsyncIterator[Database]:
-    """The whole bot, and its database."""
+    """Run the bot, and yield its database."""
     with TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'weekbot.db'}"
         settings = {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_CONTENT_DIR": str(CONTENT)}
         settings |= {"WEEKBOT_HEALTH_PORT": str(HEALTH_PORT)}
         if len(channels) <= OTHERS:
-            settings["WEEKBOT_REQUESTS_PER_SECOND"] = SLOWLY
+            settings["WEEKBOT_REQUESTS_PER_SECOND"] = LOW_RATE
         async with Database(url) as database:
             await database.upgrade()
             await _put(database, channels, pin=pin)
@@ -195,7 +197,7 @@ async def _put(database: Database, channels: Sequence[Channel], *, pin: bool = F
 
 
 async def _until(met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not met():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot
 from test_delivery import CUT, DOWN_FOR_HOURS, REFUSED, UNREADABLE
-from test_history import TROUBLE
+from test_delivery_history import TROUBLE
 from weekbot.__main__ import main
 from weekbot.cli.main import cli
 from weekbot.cluster.process_lock import process_lock

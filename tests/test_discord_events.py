@@ -135,7 +135,7 @@ def test_all_event_faults_can_be_listed() -> None:
     assert kinds[-3:] == ["without roles.0.id", "roles.0.id is null", "roles.0.id of another type"]
     for fault in everywhere(data):
         event = Event("GUILD_CREATE", data)
-        assert fault.fits(event)
+        assert fault.applies_to(event)
         assert fault.changed(event).data != data
     assert data == {"id": "1", "roles": [{"id": "2"}]}
 

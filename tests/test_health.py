@@ -36,18 +36,18 @@ CATCH_UP = timedelta(hours=24)
 
 @dataclass
 class Parts:
-    """A process without problems, until a test sets one."""
+    """The parts of a process; none has a problem until a test sets one."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     unconnected: list[int] | None = field(default_factory=list)
-    since_look: timedelta | None = timedelta()
+    since_poll: timedelta | None = timedelta()
     found: Backlog | Exception = field(default_factory=lambda: Backlog(0, 0, None))
-    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    responds: asyncio.Event = field(default_factory=asyncio.Event)
     unwritable: str | None = None
     is_leader: bool = True
     problems: int = 0
     set_aside: Collection[str] = ()
-    looks: int = 0
+    queries: int = 0
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
@@ -57,26 +57,26 @@ class Parts:
     outage: str | None = None
 
     def __post_init__(self) -> None:
-        self.answers.set()
-        self.recent = TtlCache(self._look, 5)
+        self.responds.set()
+        self.recent = TtlCache(self._query, 5)
 
-    async def _look(self) -> Backlog:
-        self.looks += 1
-        await self.answers.wait()
+    async def _query(self) -> Backlog:
+        self.queries += 1
+        await self.responds.wait()
         if isinstance(self.found, Exception):
             raise self.found
         return self.found
 
-    def _last_look(self) -> float | None:
-        if self.since_look is None:
+    def _last_poll(self) -> float | None:
+        if self.since_poll is None:
             return None
-        return asyncio.get_running_loop().time() - self.since_look.total_seconds()
+        return asyncio.get_running_loop().time() - self.since_poll.total_seconds()
 
     @property
     def readiness(self) -> Readiness:
         return Readiness(
             unconnected=lambda: self.unconnected,
-            last_look=self._last_look,
+            last_look=self._last_poll,
             backlog=self.recent,
             unwritable=lambda: self.unwritable,
             is_leader=lambda: self.is_leader,
@@ -104,7 +104,7 @@ def unmet(report: Report) -> dict[str, str]:
     return {name: each.says for name, each in report.conditions.items() if not each.met}
 
 
-# Ready, or why not
+# Readiness
 
 
 async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
@@ -128,8 +128,8 @@ async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
     [
         ("gateway", {"unconnected": None}, "Not connected to Discord's gateway yet"),
         ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
-        ("tick", {"since_look": None}, "No check for due work"),
-        ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
+        ("tick", {"since_poll": None}, "No check for due work"),
+        ("tick", {"since_poll": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
         ("database", {"found": DatabaseUnavailableError()}, "Check that it runs"),
         ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
         ("database", {"unwritable": "The database is a standby; use the primary."}, "is a standby; use the primary."),
@@ -138,9 +138,9 @@ async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
 async def test_one_problem_fails_one_condition(parts: Parts, condition: str, change: dict[str, Any], says: str) -> None:
     for name, value in change.items():
         setattr(parts, name, value)
-    told = unmet(await parts.readiness.report())
-    assert list(told) == [condition]
-    assert says in told[condition]
+    failed = unmet(await parts.readiness.report())
+    assert list(failed) == [condition]
+    assert says in failed[condition]
 
 
 async def test_the_reason_of_an_unavailable_database_is_one_line(parts: Parts) -> None:
@@ -150,7 +150,7 @@ async def test_the_reason_of_an_unavailable_database_is_one_line(parts: Parts) -
 
 
 @pytest.mark.parametrize(("late", "overdue"), [(timedelta(), False), (timedelta(seconds=1), True)])
-async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_time_to_record_it(
+async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_grace_period(
     parts: Parts, late: timedelta, overdue: bool
 ) -> None:
     oldest = parts.clock.now() - CATCH_UP - GRACE - late
@@ -158,14 +158,14 @@ async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_time_to_rec
     assert ("deliveries" in unmet(await parts.readiness.report())) is overdue
 
 
-async def test_a_standby_is_ready_and_says_so_whatever_is_overdue(parts: Parts) -> None:
+async def test_a_standby_is_ready_despite_overdue_deliveries(parts: Parts) -> None:
     parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
     assert "on standby" in report.conditions["duty"].says
 
 
-async def test_problems_of_the_content_are_reported_and_leave_it_ready(parts: Parts) -> None:
+async def test_content_problems_are_reported_without_failing_readiness(parts: Parts) -> None:
     parts.problems = 2
     report = await parts.readiness.report()
     assert report.ready
@@ -176,7 +176,7 @@ async def test_problems_of_the_content_are_reported_and_leave_it_ready(parts: Pa
     assert "Discord refuses django, flask" in content.says
 
 
-async def test_too_many_refusals_leave_it_ready(parts: Parts) -> None:
+async def test_an_open_circuit_breaker_does_not_fail_readiness(parts: Parts) -> None:
     for _ in range(MAX_INVALID_REQUESTS):
         parts.circuit_breaker.record(403, shared=False)
     report = await parts.readiness.report()
@@ -197,7 +197,7 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
         (Backlog(0, 1, MONDAY - timedelta(seconds=60)), timedelta(days=1), True, True),
     ],
 )
-async def test_it_is_not_ready_if_nothing_gets_through_while_posts_are_due(
+async def test_readiness_fails_if_no_request_succeeds_while_posts_are_due(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
     parts.found, parts.silence, parts.is_leader, parts.trouble = (
@@ -211,7 +211,7 @@ async def test_it_is_not_ready_if_nothing_gets_through_while_posts_are_due(
     assert "Discord is having problems (503)" in condition.says
 
 
-async def test_the_leader_reports_that_all_posts_fail_while_discord_answers(parts: Parts) -> None:
+async def test_the_leader_reports_that_all_posts_fail_while_discord_responds(parts: Parts) -> None:
     parts.outage = "the last 100 posts failed (Discord is having problems (503))"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
@@ -229,17 +229,17 @@ async def test_a_pause_requested_by_discord_is_reported_with_its_length(parts: P
     assert not (await replace(parts).readiness.report()).conditions["requests"].met
 
 
-async def test_unregistered_commands_are_reported_and_leave_it_ready(parts: Parts) -> None:
+async def test_unregistered_commands_are_reported_without_failing_readiness(parts: Parts) -> None:
     parts.unregistered = "Discord refused it (30034: daily limit)"
     report = await parts.readiness.report()
     assert report.ready
     assert "Discord refused it (30034: daily limit)" in report.conditions["commands"].says
 
 
-# Looks at the database
+# Queries of the backlog
 
 
-async def test_another_user_of_the_token_is_reported_and_leaves_it_ready(parts: Parts) -> None:
+async def test_another_user_of_the_token_is_reported_without_failing_readiness(parts: Parts) -> None:
     parts.other_user = RecordedSign(Sign.POST, MONDAY)
     report = await parts.readiness.report()
     assert report.ready
@@ -253,45 +253,45 @@ async def test_another_user_of_the_token_is_reported_and_leaves_it_ready(parts: 
 async def test_a_result_is_cached_for_all_callers(parts: Parts) -> None:
     await asyncio.gather(*(parts.readiness.report() for _ in range(20)))
     await parts.readiness.report()
-    assert parts.looks == 1
+    assert parts.queries == 1
 
 
-async def test_an_expired_result_is_looked_up_again() -> None:
-    looks = iter(range(9))
+async def test_an_expired_result_is_fetched_again() -> None:
+    queries = iter(range(9))
 
-    async def look() -> int:
-        return next(looks)
+    async def query() -> int:
+        return next(queries)
 
-    recent = TtlCache(look, 0)
+    recent = TtlCache(query, 0)
     assert [await recent.get(1), await recent.get(1)] == [0, 1]
 
 
-async def test_a_database_that_hangs_has_one_look_whose_answer_is_used() -> None:
-    answers = asyncio.Event()
-    looks = 0
+async def test_callers_share_the_result_of_a_hanging_query() -> None:
+    responds = asyncio.Event()
+    queries = 0
 
-    async def look() -> str:
-        nonlocal looks
-        looks += 1
-        await answers.wait()
+    async def query() -> str:
+        nonlocal queries
+        queries += 1
+        await responds.wait()
         return "well"
 
-    recent = TtlCache(look, 60)
+    recent = TtlCache(query, 60)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await recent.get(0.01)
-    answers.set()
-    assert (await recent.get(10), looks) == ("well", 1)
+    responds.set()
+    assert (await recent.get(10), queries) == ("well", 1)
 
 
-async def test_a_look_that_failed_after_its_callers_left_is_raised_for_the_next() -> None:
+async def test_an_error_after_all_callers_timed_out_is_raised_for_the_next_one() -> None:
     fails = asyncio.Event()
 
-    async def look() -> None:
+    async def query() -> None:
         await fails.wait()
         raise DatabaseUnavailableError
 
-    recent = TtlCache(look, 60)
+    recent = TtlCache(query, 60)
     with pytest.raises(TimeoutError):
         await recent.get(0.01)
     fails.set()
@@ -313,7 +313,7 @@ async def test_the_backlog_is_counted_with_its_earliest_slot(bot: Bot, database:
     assert await backlog.measure(database, bot.clock.now()) == Backlog(0, 0, None)
 
 
-async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Database) -> None:
+async def test_paused_and_ended_subscriptions_are_not_in_the_backlog(bot: Bot, database: Database) -> None:
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
     await bot.process.subscriptions.change(CHANNEL, lambda current: replace(current, paused=True))
@@ -321,7 +321,7 @@ async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Da
     assert await backlog.measure(database, SLOT) == Backlog(0, 0, None)
 
 
-async def test_counts_have_a_bound(bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_backlog_counts_are_capped(bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MAX_COUNTED", 2)
     for number in range(4):
         await bot.subscribe(CHANNEL + number)
@@ -338,22 +338,22 @@ async def test_a_read_only_database_counts_as_unavailable(database: Database) ->
             await connection.commit()
     if not database.is_sqlite:
         await database.close()  # open connections keep their settings
-    with pytest.raises(DatabaseUnavailableError) as told:
+    with pytest.raises(DatabaseUnavailableError) as caught:
         await backlog.measure(database, SLOT)
-    assert "read" in str(told.value.__cause__)
+    assert "read" in str(caught.value.__cause__)
 
 
 # The tick
 
 
-class Stuck:
-    """A source that never answers."""
+class HangingQueue:
+    """A job queue that hangs if a test says so."""
 
     def __init__(self) -> None:
-        self.sticks = False
+        self.hangs = False
 
     async def claim(self, limit: int) -> list[Job]:
-        if self.sticks:
+        if self.hangs:
             await asyncio.Event().wait()
         return []
 
@@ -361,40 +361,40 @@ class Stuck:
         return None
 
 
-async def test_a_look_that_hangs_or_fails_does_not_count(clock: FakeClock) -> None:
-    source, pace = Stuck(), RateLimiter(100)
-    dispatcher = Dispatcher([source], lambda: pace, clock)
+async def test_a_hanging_poll_does_not_count(clock: FakeClock) -> None:
+    queue, rate_limiter = HangingQueue(), RateLimiter(100)
+    dispatcher = Dispatcher([queue], lambda: rate_limiter, clock)
     await dispatcher.run()
     last = dispatcher.last_poll
     assert last is not None
-    source.sticks = True
-    stuck = asyncio.create_task(dispatcher.run())
+    queue.hangs = True
+    hanging = asyncio.create_task(dispatcher.run())
     await asyncio.sleep(0.01)
     await dispatcher.run()  # the next tick
     assert dispatcher.last_poll == last
-    stuck.cancel()
+    hanging.cancel()
 
 
 # Counters
 
 
 async def test_each_delivery_is_counted_by_its_result(bot: Bot) -> None:
-    account = bot.process.account
+    metrics = bot.process.account
     await bot.subscribe(CHANNEL)
     await bot.tick(SLOT + timedelta(seconds=3))
-    assert (account.results, account.lateness) == (["sent"], [timedelta(seconds=3)])
+    assert (metrics.results, metrics.lateness) == (["sent"], [timedelta(seconds=3)])
     bot.sender.before += [RetryableError("not now"), PermanentError("no")]
     await bot.weeks(1)
     await bot.tick(minutes=1)
-    assert account.results == ["sent", "retried", "blocked"]
+    assert metrics.results == ["sent", "retried", "blocked"]
     bot.sender.nonce = timedelta()  # the next attempt is a look-up
     bot.sender.after.append(AmbiguousError("cut"))
     bot.sender.finding.append(HistoryUnreadableError("no"))
     await bot.tick((await bot.subscription()).next_slot.instant)
     await bot.tick(minutes=2)
-    assert account.results[3:] == ["retried", "unverified"]
+    assert metrics.results[3:] == ["retried", "unverified"]
     await bot.tick((await bot.subscription()).next_slot.instant + timedelta(hours=30))
-    assert account.results[5:] == ["missed"]
+    assert metrics.results[5:] == ["missed"]
 
 
 async def test_a_manual_post_has_no_lateness(bot: Bot) -> None:
@@ -408,7 +408,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_events_show_in_the_metrics() -> None:
+def test_events_are_counted_in_the_metrics() -> None:
     metrics = Metrics()
     metrics.posted(timedelta(seconds=42))
     metrics.posted(None)
@@ -452,7 +452,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def asked(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[str], Any]]:
+async def serving(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[str], Any]]:
     port = free_port()
     async with serve_health(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session.get
@@ -461,7 +461,7 @@ async def asked(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callabl
 
 
 async def test_ready_is_200_or_503_with_each_condition(parts: Parts) -> None:
-    async with asked(Metrics(), parts.readiness) as get:
+    async with serving(Metrics(), parts.readiness) as get:
         async with get("/ready") as answer:
             body = await answer.json()
             assert (answer.status, body["ready"]) == (200, True)
@@ -476,20 +476,20 @@ async def test_ready_is_200_or_503_with_each_condition(parts: Parts) -> None:
         }
 
 
-async def test_live_is_200_also_while_it_is_not_ready_and_the_database_hangs(parts: Parts) -> None:
+async def test_live_is_200_even_if_it_is_not_ready_and_the_database_hangs(parts: Parts) -> None:
     parts.unconnected = None
-    parts.answers.clear()
-    async with asked(Metrics(), parts.readiness) as get, get("/live") as answer:
+    parts.responds.clear()
+    async with serving(Metrics(), parts.readiness) as get, get("/live") as answer:
         assert (answer.status, await answer.json()) == (200, {"live": True})
-    assert parts.looks == 0
+    assert parts.queries == 0
 
 
-async def test_a_database_that_hangs_delays_neither_ready_nor_metrics(
+async def test_a_hanging_database_delays_neither_ready_nor_metrics(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weekbot.ops.readiness.PATIENCE_SECONDS", 0.01)
-    parts.answers.clear()
-    async with asked(Metrics(), parts.readiness) as get:
+    parts.responds.clear()
+    async with serving(Metrics(), parts.readiness) as get:
         async with get("/ready") as answer:
             assert answer.status == 503
             assert "did not answer within" in (await answer.json())["conditions"]["database"]["says"]
@@ -503,7 +503,7 @@ async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
     metrics = Metrics()
     metrics.supplied(7, 20)
     parts.found = Backlog(3, 2, parts.clock.now() - timedelta(minutes=1))
-    async with asked(metrics, parts.readiness) as get, get("/metrics") as answer:
+    async with serving(metrics, parts.readiness) as get, get("/metrics") as answer:
         assert (answer.status, answer.content_type) == (200, "text/plain")
     shown = samples(metrics)
     assert shown["weekbot_subscriptions_short_of_topics"] == 7
@@ -512,12 +512,12 @@ async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
     assert shown['weekbot_ready_condition{condition="gateway"}'] == 1
 
 
-async def test_without_a_port_nothing_is_served(parts: Parts) -> None:
+async def test_without_a_port_nothing_is_raw_connections(parts: Parts) -> None:
     async with serve_health(Metrics(), parts.readiness, None):
         pass
 
 
-async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
+async def test_a_port_in_use_is_a_one_sentence_error(parts: Parts) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))  # noqa: S104 - the server listens there
         taken.listen()
@@ -527,13 +527,15 @@ async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
                 pass
 
 
-# The limit of connections
+# The connection limit
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[bytes], Awaitable[Stream]]]:
+async def raw_connections(
+    metrics: Metrics, readiness: Readiness
+) -> AsyncIterator[Callable[[bytes], Awaitable[Stream]]]:
     """Serve, and yield a function that connects and sends bytes."""
     port, opened = free_port(), []
 
@@ -549,41 +551,41 @@ async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callab
             writer.transport.abort()
 
 
-async def ends(stream: Stream) -> bytes:
-    """Return the bytes that arrive until the connection ends."""
-    brought = b""
+async def read_all(stream: Stream) -> bytes:
+    """Return the bytes that arrive until the connection is closed."""
+    received = b""
     with suppress(ConnectionResetError):
-        while some := await stream[0].read(1 << 16):
-            brought += some
-    return brought
+        while chunk := await stream[0].read(1 << 16):
+            received += chunk
+    return received
 
 
 READY = b"GET /ready HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 async def test_a_new_connection_replaces_the_oldest_idle_one(parts: Parts) -> None:
-    async with served(Metrics(), parts.readiness) as connect:
+    async with raw_connections(Metrics(), parts.readiness) as connect:
         idle = [await connect(b"") for _ in range(3 * MOST_CONNECTIONS)]
-        assert (await ends(await connect(READY))).startswith(b"HTTP/1.1 200")
-        assert [await ends(each) for each in idle[: 2 * MOST_CONNECTIONS]] == [b""] * 2 * MOST_CONNECTIONS
+        assert (await read_all(await connect(READY))).startswith(b"HTTP/1.1 200")
+        assert [await read_all(each) for each in idle[: 2 * MOST_CONNECTIONS]] == [b""] * 2 * MOST_CONNECTIONS
 
 
-async def test_a_connection_that_is_being_answered_is_kept(parts: Parts) -> None:
-    parts.answers.clear()
-    async with served(Metrics(), parts.readiness) as connect:
-        asked = await connect(READY)
-        while not parts.looks:  # noqa: ASYNC110 - the request is on its way
+async def test_a_connection_with_a_pending_response_is_kept(parts: Parts) -> None:
+    parts.responds.clear()
+    async with raw_connections(Metrics(), parts.readiness) as connect:
+        request = await connect(READY)
+        while not parts.queries:  # noqa: ASYNC110 - the request is on its way
             await asyncio.sleep(0)
         for _ in range(3 * MOST_CONNECTIONS):
             await connect(b"")
-        parts.answers.set()
-        assert (await ends(asked)).startswith(b"HTTP/1.1 200")
+        parts.responds.set()
+        assert (await read_all(request)).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("path", [b"ready", b"nothing"])
-async def test_an_answer_ends_its_connection(parts: Parts, path: bytes) -> None:
-    async with served(Metrics(), parts.readiness) as connect:
-        assert b"Connection: close" in await ends(await connect(READY.replace(b"ready", path)))
+async def test_a_response_closes_its_connection(parts: Parts, path: bytes) -> None:
+    async with raw_connections(Metrics(), parts.readiness) as connect:
+        assert b"Connection: close" in await read_all(await connect(READY.replace(b"ready", path)))
 
 
 @pytest.mark.parametrize(
@@ -598,17 +600,22 @@ async def test_an_answer_ends_its_connection(parts: Parts, path: bytes) -> None:
 )
 async def test_a_slow_client_is_cut_off(parts: Parts, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekbot.ops.health.LONGEST_SECONDS", 0.2)
-    async with served(Metrics(), parts.readiness) as connect, asyncio.timeout(9):  # earlier than aiohttp by itself
-        await ends(await connect(sent))
+    async with (
+        raw_connections(Metrics(), parts.readiness) as connect,
+        asyncio.timeout(9),
+    ):  # earlier than aiohttp's own timeout
+        await read_all(await connect(sent))
 
 
-async def test_a_client_that_does_not_read_its_answer_is_cut_off(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_does_not_read_its_response_is_cut_off(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("weekbot.ops.health.LONGEST_SECONDS", 0.2)
     metrics, much = Metrics(), b"much " * 10_000_000
     monkeypatch.setattr(metrics, "text", lambda: much)
-    async with served(metrics, parts.readiness) as connect:
+    async with raw_connections(metrics, parts.readiness) as connect:
         slow = await connect(READY.replace(b"ready", b"metrics"))
         slow[0]._transport.pause_reading()  # type: ignore[attr-defined]
-        await ends(await connect(b""))  # by then the first one's time is over, too
+        await read_all(await connect(b""))  # by then the first one has timed out, too
         slow[0]._transport.resume_reading()  # type: ignore[attr-defined]
-        assert len(await ends(slow)) < len(much)
+        assert len(await read_all(slow)) < len(much)

@@ -1,6 +1,6 @@
-"""Option values that hypothesis makes, for every command that takes text: one answer each, within Discord's limits.
+"""Random values for every text option: each gets one response, within Discord's limits.
 
-A few dozen for each command here; `make hostile` tries a thousand.
+Hypothesis generates a few dozen values for each command; `make hostile` tries a thousand.
 """
 
 import os
@@ -17,7 +17,7 @@ from fakes import FakeClock
 from simulation import Simulation, simulated
 
 VALUES = int(os.environ.get("WEEKBOT_TEST_HOSTILE_VALUES", "30"))
-MOST_TYPED = 6000  # by Discord's rules for a text option
+MAX_TYPED = 6000  # Discord's limit for a text option
 PIECES = [
     *("@everyone", "@here", "<@1>", "<@&1>", "<#1>", "<t:0:R>", "</weekly post:1>", "<:x:1>"),
     *("```", "`", "**", "__", "~~", "||", "> ", "# ", "-# ", "\n", "\r", "\\", "[a](https://evil.example)"),
@@ -27,7 +27,7 @@ PIECES = [
 typed = st.one_of(
     st.text(min_size=1, max_size=200),
     st.lists(st.sampled_from(PIECES), min_size=1, max_size=30).map("".join),
-    st.sampled_from(PIECES).map(lambda piece: (piece * MOST_TYPED)[:MOST_TYPED]),
+    st.sampled_from(PIECES).map(lambda piece: (piece * MAX_TYPED)[:MAX_TYPED]),
 ).filter(lambda text: bool(text.strip()))
 
 COMMANDS: dict[str, list[str]] = {
@@ -39,11 +39,11 @@ COMMANDS: dict[str, list[str]] = {
     "weekly subscribe": ["track", "time", "timezone", "start"],
     "weekly settings": ["timezone"],
 }
-NOT_COMPLETED = {"time"}
+WITHOUT_AUTOCOMPLETE = {"time"}
 
 
-def made(count: int) -> list[str]:
-    """So many values of hypothesis's, the same each time."""
+def generate(count: int) -> list[str]:
+    """Return `count` values from Hypothesis; the same in each run."""
     values: list[str] = []
 
     @settings(
@@ -69,25 +69,25 @@ async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulati
         yield simulation
 
 
-def test_every_command_that_takes_text_is_here(simulation: Simulation) -> None:
+def test_every_command_with_a_text_option_is_tested(simulation: Simulation) -> None:
     found: dict[str, list[str]] = {}
     for command in simulation.app.registration.tree.walk_commands():
         parameters = getattr(command, "parameters", [])
-        taken = [each.name for each in parameters if each.type.name == "string" and not each.choices]
-        if taken:
-            found[command.qualified_name] = taken
+        text_options = [each.name for each in parameters if each.type.name == "string" and not each.choices]
+        if text_options:
+            found[command.qualified_name] = text_options
     assert found == COMMANDS
 
 
 @pytest.mark.parametrize(("command", "options"), COMMANDS.items())
-async def test_whatever_is_typed_gets_one_answer_within_limits_that_pings_nobody(
+async def test_any_text_gets_one_response_within_limits_that_pings_nobody(
     simulation: Simulation, command: str, options: list[str]
 ) -> None:
-    for number, value in enumerate(made(VALUES)):
+    for number, value in enumerate(generate(VALUES)):
         option = options[number % len(options)]
-        given_: dict[str, Any] = dict.fromkeys(options, "flask") if command == "compare" else {}
+        other_options: dict[str, Any] = dict.fromkeys(options, "flask") if command == "compare" else {}
         before = len(simulation.bodies("/callback"))
-        answer = await simulation.slash(command, **{**given_, option: value})
+        answer = await simulation.slash(command, **{**other_options, option: value})
         bodies = simulation.bodies("/callback")[before:]
         assert len(bodies) == 1, value
         data = bodies[0]["data"]
@@ -99,11 +99,11 @@ async def test_whatever_is_typed_gets_one_answer_within_limits_that_pings_nobody
 
 
 @pytest.mark.parametrize(("command", "options"), COMMANDS.items())
-async def test_whatever_is_typed_is_completed_within_limits(
+async def test_autocompletion_of_any_text_stays_within_limits(
     simulation: Simulation, command: str, options: list[str]
 ) -> None:
-    completed = [option for option in options if option not in NOT_COMPLETED]
-    for number, value in enumerate(made(VALUES)):
+    completed = [option for option in options if option not in WITHOUT_AUTOCOMPLETE]
+    for number, value in enumerate(generate(VALUES)):
         option = completed[number % len(completed)]
         offered = await simulation.moderator.autocomplete(simulation.text, command, option, value)
         assert len(offered) <= 25, value

@@ -120,12 +120,12 @@ async def test_a_global_limit_blocks_all_requests_until_it_ends(
     server.fail_next("POST", "/messages$", 429, GLOBAL | {"retry_after": 0.3})
     with pytest.raises(RateLimitedError):
         await send(client, channel)
-    asked = len(server.requests)
-    for ask in (send(client, channel), client.application_info(), client.fetch_channel(channel.id)):
+    before = len(server.requests)
+    for request in (send(client, channel), client.application_info(), client.fetch_channel(channel.id)):
         with pytest.raises(RateLimitedError) as caught:
-            await ask
+            await request
         assert caught.value.everywhere
-    assert len(server.requests) == asked
+    assert len(server.requests) == before
     await asyncio.sleep(limits.pause.total_seconds() + 0.001)
     assert (await send(client, channel)).content == "hello"
 
@@ -191,7 +191,7 @@ async def test_a_request_cancelled_at_any_step_does_not_affect_others(
 
 @asynccontextmanager
 async def proxy(answer: web.Response) -> AsyncIterator[str]:
-    """Answer each request with a copy of the response; yields the URL."""
+    """Answer each request with a copy of the response; yield the URL."""
 
     async def handle(_: web.Request) -> web.Response:
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)

@@ -1,4 +1,4 @@
-"""The bot's languages: their choice, and the translation of messages."""
+"""The choice of a language, and the translation of messages."""
 
 import gettext
 from io import BytesIO
@@ -30,8 +30,8 @@ MESSAGES = {
 def german() -> Language:
     """A small catalogue, so that the tests don't depend on the wording of the real one."""
     catalogue, compiled = Catalog("de"), BytesIO()
-    for (context, message), said in MESSAGES.items():
-        catalogue.add(message, said, context=context)
+    for (context, message), translated in MESSAGES.items():
+        catalogue.add(message, translated, context=context)
     catalogue.add(("{count} topic", "{count} topics"), ("{count} Thema", "{count} Themen"))
     write_mo(compiled, catalogue)
     compiled.seek(0)
@@ -39,7 +39,7 @@ def german() -> Language:
 
 
 @pytest.mark.parametrize(
-    ("locale", "spoken"),
+    ("locale", "language"),
     [
         ("de", "de"),
         ("es-ES", "es"),
@@ -53,20 +53,20 @@ def german() -> Language:
         (None, "en"),
     ],
 )
-def test_a_locale_of_discords_leads_to_a_language_or_to_english(locale: str | None, spoken: str) -> None:
-    assert language_of(locale).locale == spoken
+def test_a_discord_locale_selects_a_language_or_falls_back_to_english(locale: str | None, language: str) -> None:
+    assert language_of(locale).locale == language
 
 
-def test_every_language_is_one_of_discords() -> None:
+def test_every_language_has_a_discord_locale() -> None:
     assert {language_of(locale.value).locale for locale in Locale} == set(LOCALES)
     assert [tr.locale for tr in languages()] == list(LOCALES)
 
 
-def test_what_is_not_in_the_catalogue_is_said_in_english(german: Language) -> None:
+def test_a_message_without_a_translation_is_english(german: Language) -> None:
     assert german("Nobody knows {name}.", name="x") == "Nobody knows x."
 
 
-def test_values_are_filled_in_and_braces_in_them_mean_nothing(german: Language) -> None:
+def test_values_are_filled_in_and_their_braces_are_literal(german: Language) -> None:
     assert german("{channel} is gone", channel="{0} {x}") == "{0} {x} ist weg"
 
 
@@ -76,27 +76,27 @@ def test_a_list_is_translated_and_joined(german: Language) -> None:
     assert ENGLISH("I lack {permissions}", permissions=names) == "I lack View Channel and Send Messages"
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, "0 Themen"), (1, "1 Thema"), (2, "2 Themen")])
-def test_a_count_takes_its_form(german: Language, count: int, said: str) -> None:
-    assert german.plural("{count} topic", "{count} topics", count) == said
+@pytest.mark.parametrize(("count", "translated"), [(0, "0 Themen"), (1, "1 Thema"), (2, "2 Themen")])
+def test_a_count_selects_the_plural_form(german: Language, count: int, translated: str) -> None:
+    assert german.plural("{count} topic", "{count} topics", count) == translated
 
 
-def test_commands_are_named_as_members_see_them(german: Language) -> None:
+def test_command_names_are_translated(german: Language) -> None:
     assert german("See `/weekly status` or `/help`") == "Siehe `/wöchentlich stand` oder `/hilfe`"
     assert ENGLISH("See `/weekly status` or `/help`") == "See `/weekly status` or `/help`"
 
 
-def test_a_command_in_what_a_member_typed_is_left_alone(german: Language) -> None:
+def test_a_command_name_in_a_value_is_not_translated(german: Language) -> None:
     assert german("{channel} is gone", channel="`/help`") == "`/help` ist weg"
 
 
-def test_a_word_depends_on_what_it_names(german: Language) -> None:
+def test_the_translation_of_a_word_depends_on_its_context(german: Language) -> None:
     assert german.word("command", "status") == "stand"
     assert german.word("option", "status") == "zustand"
 
 
 @pytest.mark.parametrize(
-    ("recorded", "said"),
+    ("recorded", "translated"),
     [
         ("Discord is having problems", "Discord hat Störungen"),
         ("Discord is having problems (503)", "Discord hat Störungen (503)"),
@@ -109,16 +109,16 @@ def test_a_word_depends_on_what_it_names(german: Language) -> None:
         ("", ""),
     ],
 )
-def test_a_recorded_reason_is_translated_as_far_as_it_is_known(german: Language, recorded: str, said: str) -> None:
-    assert german.reason(recorded) == said
+def test_the_known_parts_of_a_recorded_reason_are_translated(german: Language, recorded: str, translated: str) -> None:
+    assert german.reason(recorded) == translated
     assert ENGLISH.reason(recorded) == recorded
 
 
-def test_an_error_is_told_in_any_language_and_logged_in_english(german: Language) -> None:
+def test_an_error_is_translated_for_members_and_logged_in_english(german: Language) -> None:
     error = WeekbotError("I lack {permissions}", permissions=["View Channel", "Send Messages"])
     assert german.error(error) == "Mir fehlt Kanal ansehen und Nachrichten senden"
     assert str(error) == "I lack View Channel, Send Messages"
 
 
-def test_an_error_without_values_may_hold_braces(german: Language) -> None:
+def test_an_error_without_values_may_contain_braces(german: Language) -> None:
     assert german.error(WeekbotError("{x} is no file")) == str(WeekbotError("{x} is no file")) == "{x} is no file"

@@ -1,4 +1,4 @@
-"""What one of several processes does at a time, by the locks and terms of a real PostgreSQL."""
+"""Leader election and shard ownership among several processes, with the locks of a real PostgreSQL."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Process:
-    """One of several over a database."""
+    """One of several processes that share a database."""
 
     database: Database
     fencing: Fencing = field(default_factory=Fencing)
@@ -56,26 +56,26 @@ class Process:
         return self.database.fenced(self.fencing.check)
 
     async def is_leader(self) -> bool:
-        """Whether it does within a moment."""
+        """Return whether it becomes the leader within a few seconds."""
         return await soon(self.election.is_leader)
 
 
 class Processes:
-    """Over one database; all end with the test."""
+    """Starts processes over one database and stops them at the end of the test."""
 
     def __init__(self, url: str, stack: AsyncExitStack) -> None:
         self._url = url
         self._stack = stack
 
     async def one(self) -> Process:
-        """A process that only has its database."""
+        """Return a process that has a database but takes no part in the election."""
         database = Database(self._url)
         self._stack.push_async_callback(database.close)
         return Process(database)
 
     @asynccontextmanager
     async def running(self, *shards: int) -> AsyncIterator[Process]:
-        """A process that is online, and connected with the shards, for as long as the block lasts."""
+        """Run a process that is online and connected with the shards."""
         process = await self.one()
         async with process.election.running():
             process.election.stand_for_election()
@@ -84,7 +84,7 @@ class Processes:
             yield process
 
     async def started(self, *shards: int) -> Process:
-        """The same until the test ends."""
+        """Start such a process; it runs until the test ends."""
         return await self._stack.enter_async_context(self.running(*shards))
 
 
@@ -97,23 +97,23 @@ async def processes(url: str) -> AsyncIterator[Processes]:
 async def soon(met: Callable[[], bool]) -> bool:
     try:
         async with asyncio.timeout(5):
-            while not met():  # noqa: ASYNC110 - PostgreSQL tells no event
+            while not met():  # noqa: ASYNC110 - PostgreSQL sends no event
                 await asyncio.sleep(0.005)
     except TimeoutError:
         return False
     return True
 
 
-async def counted(database: Database, query: TextClause, count: int) -> None:
-    """Wait until the database counts so many."""
+async def wait_for_count(database: Database, query: TextClause, count: int) -> None:
+    """Wait until the query returns the count."""
     async with asyncio.timeout(5), database.engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
         while await connection.scalar(query) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
-async def cut(database: Database) -> None:
-    """End the sessions that hold locks, as a restart of the server does."""
+async def cut_sessions(database: Database) -> None:
+    """Terminate the sessions that hold locks, as a restart of the server does."""
     async with database.write() as connection:
         await connection.execute(CUT)
 
@@ -123,20 +123,20 @@ async def term_of(database: Database) -> int:
         return int(str(await get_entry(connection, "term")))
 
 
-# Sending
+# The leader
 
 
-async def test_one_of_two_sends_and_the_other_takes_over_when_it_ends(processes: Processes) -> None:
+async def test_one_of_two_processes_leads_until_it_ends_and_the_other_takes_over(processes: Processes) -> None:
     async with processes.running() as first:
         assert await first.is_leader()
         second = await processes.started(OWN)
-        assert await second.election.inherits(OWN)  # so that it has looked for the sending as well
+        assert await second.election.inherits(OWN)  # by then it has also tried to become the leader
         assert (first.election.is_leader(), second.election.is_leader()) == (True, False)
     assert await second.is_leader()
     assert (first.fencing.term, second.fencing.term, await term_of(second.database)) == (1, 2, 2)
 
 
-async def test_who_is_not_online_does_not_send(processes: Processes) -> None:
+async def test_an_offline_process_does_not_become_the_leader(processes: Processes) -> None:
     process = await processes.one()
     async with process.election.running():
         process.election.connected(OWN)
@@ -146,13 +146,13 @@ async def test_who_is_not_online_does_not_send(processes: Processes) -> None:
         assert await process.is_leader()
 
 
-async def test_a_session_that_is_cut_begins_a_new_term(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_cut_session_starts_a_new_term(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     process = await processes.started()
     begun = process.election.elected()
     await anext(begun)
     assert process.election.term == 1
-    await cut(process.database)
+    await cut_sessions(process.database)
     await anext(begun)
     assert process.election.term == 2
     assert process.election.is_leader()
@@ -161,7 +161,7 @@ async def test_a_session_that_is_cut_begins_a_new_term(processes: Processes, cap
     assert "\n" not in warning.getMessage()
 
 
-async def test_each_time_when_the_session_of_the_one_that_sends_is_cut_one_of_two_goes_on(
+async def test_there_is_one_leader_after_each_cut_of_the_leaders_session(
     processes: Processes,
 ) -> None:
     both = [await processes.started(), await processes.started()]
@@ -171,29 +171,29 @@ async def test_each_time_when_the_session_of_the_one_that_sends_is_cut_one_of_tw
 
     for term in range(1, 6):
         assert await soon(lambda term=term: terms() == [term])  # type: ignore[misc]
-        await cut(both[0].database)
+        await cut_sessions(both[0].database)
 
 
 @pytest.fixture
-def silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL ends a session that is silent for a moment, and a process is not sure that long."""
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten PostgreSQL's session timeout, and the lease to less than that."""
     monkeypatch.setattr(election_module, "SESSION_TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(election_module, "LEASE_SECONDS", 0.2)
 
 
-def fall_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who looks from now on does not look again, as if it were frozen."""
+def stop_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop further renewals, as if the process were frozen."""
     monkeypatch.setattr(election_module, "RENEWAL_SECONDS", 60)
 
 
-@pytest.mark.usefixtures("silence")
-async def test_who_falls_silent_loses_the_sending_and_knows_before_another_has_it(
+@pytest.mark.usefixtures("short_timeouts")
+async def test_a_silent_leader_steps_down_before_another_is_elected(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await processes.started()
     assert await first.is_leader()
-    fall_silent(monkeypatch)
-    await counted(first.database, HELD, 0)
+    stop_renewals(monkeypatch)
+    await wait_for_count(first.database, HELD, 0)
     assert not first.election.is_leader()
     second = await processes.started()
     assert await second.is_leader()
@@ -202,28 +202,28 @@ async def test_who_falls_silent_loses_the_sending_and_knows_before_another_has_i
             pass
 
 
-async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
+async def test_after_a_stall_a_process_waits_for_the_next_renewal(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = await processes.started(OWN)
     assert await process.is_leader()
     assert await process.election.inherits(OWN)
     monkeypatch.setattr(election_module, "TAKEOVER_SECONDS", 0)
-    hurried = asyncio.Event()
-    process.election.on_wake(hurried.set)
-    passed = election_module.LEASE_SECONDS
-    monkeypatch.setattr(election_module, "now", lambda: now() + passed)
+    woken = asyncio.Event()
+    process.election.on_wake(woken.set)
+    stall = election_module.LEASE_SECONDS
+    monkeypatch.setattr(election_module, "now", lambda: now() + stall)
     assert not process.election.is_leader()
     assert not await process.election.inherits(OWN)
     async with asyncio.timeout(5):
-        await hurried.wait()  # it may have had nothing to do for want of certainty
-        while not process.election.is_leader():  # noqa: ASYNC110 - the one before it may have hurried too
+        await woken.wait()  # during the stall it may have skipped its work
+        while not process.election.is_leader():  # noqa: ASYNC110 - an earlier renewal may have woken it
             await asyncio.sleep(0.01)
     assert await process.election.inherits(OWN)
     assert process.fencing.term == 1
 
 
-async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
+async def test_a_process_keeps_its_shards_while_a_renewal_hangs_but_not_after_a_stall(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = await processes.started(OWN)
@@ -254,7 +254,7 @@ async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
 # Terms
 
 
-async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
+async def test_a_new_term_waits_for_the_writes_of_the_last_one(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(election_module, "LOCK_TIMEOUT_SECONDS", 0.1)
@@ -265,18 +265,18 @@ async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
         second = await processes.started(OWN)
         assert await second.election.inherits(OWN)
         for waiting in (1, 0, 1):
-            await counted(second.database, WAITING, waiting)
+            await wait_for_count(second.database, WAITING, waiting)
         assert await second.election.inherits(OWN)
         assert (second.election.is_leader(), second.fencing.term) == (False, 0)
         assert not caplog.records
-        await connection.execute(insert(metadata_entries).values(name="said", value="in time"))
+        await connection.execute(insert(metadata_entries).values(name="written", value="in time"))
     assert await second.is_leader()
     assert second.fencing.term == 2
     async with second.database.read() as connection:
-        assert await get_entry(connection, "said") == "in time"
+        assert await get_entry(connection, "written") == "in time"
 
 
-async def test_a_transaction_left_open_by_a_frozen_process_does_not_keep_the_next_from_beginning(
+async def test_the_open_transaction_of_a_frozen_process_does_not_block_the_next_term(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql, "IDLE_IN_TRANSACTION_SECONDS", 0.4)
@@ -284,10 +284,10 @@ async def test_a_transaction_left_open_by_a_frozen_process_does_not_keep_the_nex
     first, second = await processes.one(), await processes.one()
     async with second.database.write() as connection:
         await first.fencing.begin(connection)
-    sent_at_once: list[bool] = []  # however long it had to wait
+    led_at_once: list[bool] = []  # even if it had to wait
     with pytest.raises(DatabaseUnavailableError):
-        await _write_and_freeze(first, lambda: _taken_over(second, sent_at_once))
-    assert sent_at_once == [True]
+        await _write_and_freeze(first, lambda: _take_over(second, led_at_once))
+    assert led_at_once == [True]
     assert await term_of(second.database) == 2
 
 
@@ -297,17 +297,17 @@ async def _write_and_freeze(process: Process, meanwhile: Callable[[], Awaitable[
         await connection.execute(text("SELECT 1"))
 
 
-async def _taken_over(process: Process, sent_at_once: list[bool]) -> None:
-    """Whether the process sends at the very moment at which it is told that it does."""
+async def _take_over(process: Process, led_at_once: list[bool]) -> None:
+    """Record whether the process is the leader as soon as `elected` yields."""
     async with process.election.running():
         process.election.stand_for_election()
         await anext(process.election.elected())
-        sent_at_once.append(process.election.is_leader())
+        led_at_once.append(process.election.is_leader())
 
 
-async def test_a_process_that_is_frozen_as_it_writes_many_rows_does_not_keep_them(url: str, database: Database) -> None:
+async def test_a_process_frozen_during_a_long_write_does_not_keep_its_locks(url: str, database: Database) -> None:
     names = [f"writer {number}" for number in range(6)]
-    programs = [await _writing(url, name) for name in names]
+    programs = [await _start_writer(url, name) for name in names]
     try:
         await asyncio.sleep(0.2)
         for program in programs:
@@ -322,7 +322,7 @@ async def test_a_process_that_is_frozen_as_it_writes_many_rows_does_not_keep_the
             await program.wait()
 
 
-async def _writing(url: str, name: str) -> asyncio.subprocess.Process:
+async def _start_writer(url: str, name: str) -> asyncio.subprocess.Process:
     program = await asyncio.create_subprocess_exec(
         sys.executable, writer.__file__, url, name, stdout=asyncio.subprocess.PIPE
     )
@@ -331,7 +331,9 @@ async def _writing(url: str, name: str) -> asyncio.subprocess.Process:
     return program
 
 
-async def test_who_can_never_begin_a_term_says_so_once(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_permanent_election_failure_is_logged_once(
+    processes: Processes, caplog: pytest.LogCaptureFixture
+) -> None:
     process = await processes.one()
     async with process.database.write() as connection:
         await connection.execute(insert(metadata_entries).values(name="term", value="no number"))
@@ -344,7 +346,7 @@ async def test_who_can_never_begin_a_term_says_so_once(processes: Processes, cap
     assert "this process can't become the leader" in warning.getMessage()
 
 
-async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_and_is_elected_anew(
+async def test_a_leader_that_is_fenced_off_steps_down_and_is_elected_again(
     processes: Processes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Change the term, as a dump that is restored while the bot runs does."""
@@ -364,7 +366,7 @@ async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_a
     assert warning.getMessage() == "another process has become the leader (after term 1); this one steps down"
 
 
-async def test_nobody_reads_or_writes_worse_for_a_fence(processes: Processes) -> None:
+async def test_fencing_does_not_block_concurrent_reads_and_writes(processes: Processes) -> None:
     process = await processes.one()
     async with process.database.write() as connection:
         await process.fencing.begin(connection)
@@ -372,7 +374,7 @@ async def test_nobody_reads_or_writes_worse_for_a_fence(processes: Processes) ->
         assert await asyncio.gather(*(each.scalar(text("SELECT 1")) for each in (one, other, third))) == [1, 1, 1]
 
 
-async def test_what_is_fenced_is_read_in_any_term_and_written_in_none_before_the_first(processes: Processes) -> None:
+async def test_a_fenced_database_is_readable_but_not_writable_before_the_first_term(processes: Processes) -> None:
     process = await processes.one()
     async with process.fenced.read() as connection:
         assert await connection.scalar(text("SELECT 1")) == 1
@@ -381,42 +383,42 @@ async def test_what_is_fenced_is_read_in_any_term_and_written_in_none_before_the
             pass
 
 
-# Answering
+# Shards
 
 
-async def test_of_two_processes_with_the_same_shard_one_answers(
+async def test_one_of_two_processes_with_the_same_shard_owns_it(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with processes.running(OWN) as first:
         assert await first.election.inherits(OWN)
         second = await processes.started(OWN, LISTENING)
-        assert await second.election.inherits(LISTENING)  # so that it has looked
-        with monkeypatch.context() as impatient:
-            impatient.setattr(election_module, "TAKEOVER_SECONDS", 0.1)
+        assert await second.election.inherits(LISTENING)  # by then it has tried to lock both shards
+        with monkeypatch.context() as patched:
+            patched.setattr(election_module, "TAKEOVER_SECONDS", 0.1)
             assert (await first.election.inherits(OWN), await second.election.inherits(OWN)) == (True, False)
     assert await second.election.inherits(OWN)
 
 
-async def test_a_member_who_comes_while_the_other_is_dying_is_answered(processes: Processes) -> None:
+async def test_an_interaction_during_a_takeover_is_answered(processes: Processes) -> None:
     async with processes.running(OWN) as first:
         assert await first.election.inherits(OWN)
         second = await processes.started(OWN)
-        asked = asyncio.create_task(second.election.inherits(OWN))
+        inheriting = asyncio.create_task(second.election.inherits(OWN))
         await asyncio.sleep(0.05)
-        assert not asked.done()
-    assert await asked
+        assert not inheriting.done()
+    assert await inheriting
 
 
-async def test_who_loses_the_connection_to_discord_leaves_the_shard_to_another(
+async def test_a_process_that_loses_its_gateway_connection_releases_the_shard(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await processes.started(OWN)
     assert await first.election.inherits(OWN)
     second = await processes.started(OWN)
     first.election.disconnected(OWN)
-    with monkeypatch.context() as impatient:
-        impatient.setattr(election_module, "TAKEOVER_SECONDS", 0)
-        assert not await first.election.inherits(OWN)  # also before it has let go of it
+    with monkeypatch.context() as patched:
+        patched.setattr(election_module, "TAKEOVER_SECONDS", 0)
+        assert not await first.election.inherits(OWN)  # also before it has released the lock
     assert await second.election.inherits(OWN)
     assert await first.is_leader()
     first.election.connected(OWN)
@@ -424,16 +426,16 @@ async def test_who_loses_the_connection_to_discord_leaves_the_shard_to_another(
     assert await first.election.inherits(OWN)
 
 
-async def test_shards_have_locks_of_their_own(processes: Processes) -> None:
+async def test_each_shard_has_its_own_lock(processes: Processes) -> None:
     first, second = await processes.started(0, 1), await processes.started(2, 3)
-    answered = await asyncio.gather(
+    owned = await asyncio.gather(
         *(first.election.inherits(shard) for shard in (0, 1)), *(second.election.inherits(shard) for shard in (2, 3))
     )
-    assert answered == [True] * 4
-    await counted(first.database, HELD, 5)
+    assert owned == [True] * 4
+    await wait_for_count(first.database, HELD, 5)
 
 
-async def test_while_the_database_is_away_it_answers_and_does_not_send(
+async def test_during_a_database_outage_a_process_keeps_its_shards_but_does_not_lead(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -461,38 +463,40 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
     assert process.fencing.term == 2
 
 
-# Being told
+# Notifications
 
 
-async def test_who_sends_is_told_when_what_hurries_is_committed(processes: Processes) -> None:
+async def test_a_committed_wake_up_reaches_the_leader(processes: Processes) -> None:
     process, other = await processes.started(OWN), await processes.one()
     assert await process.election.inherits(OWN)
-    hurried = asyncio.Event()
-    process.election.on_wake(hurried.set)
+    woken = asyncio.Event()
+    process.election.on_wake(woken.set)
     async with other.database.write() as connection:
         await wake_leader(connection)
         await asyncio.sleep(0.1)
-        assert not hurried.is_set()
+        assert not woken.is_set()
     async with asyncio.timeout(5):
-        await hurried.wait()
+        await woken.wait()
 
 
 # The end
 
 
-async def test_nothing_is_left_locked_or_connected_after_the_end(processes: Processes) -> None:
+async def test_shutdown_releases_all_locks_and_connections(processes: Processes) -> None:
     async with processes.running(OWN) as process:
         assert await process.is_leader()
     other = await processes.one()
-    await counted(other.database, HELD, 0)
+    await wait_for_count(other.database, HELD, 0)
     await process.database.close()
-    await counted(other.database, text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"), 1)
+    await wait_for_count(
+        other.database, text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"), 1
+    )
 
 
-async def test_it_can_end_before_it_has_begun(processes: Processes) -> None:
+async def test_an_election_can_be_stopped_before_it_has_started(processes: Processes) -> None:
     process = await processes.one()
     async with process.election.running():
         process.election.stand_for_election()
     async with process.election.running():
-        await asyncio.sleep(0.01)  # in the midst of it
-    await counted(process.database, HELD, 0)
+        await asyncio.sleep(0.01)  # while it is connecting
+    await wait_for_count(process.database, HELD, 0)

@@ -1,4 +1,4 @@
-"""Looking up topics by what people type, and the choice of the next topic."""
+"""Topic lookup by typed names, and the choice of the next topic."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -78,10 +78,10 @@ def slugs_of(topics: Iterable[Topic]) -> list[str]:
     return [topic.slug for topic in topics]
 
 
-def renamed(topic: Topic, title: str, **facts: Any) -> Topic:
-    """Return the topic under another name."""
-    facts = {"aliases": (), "summary": "Nothing.", "related": ()} | facts
-    return topic.model_copy(update={"title": title, "slug": title.lower().replace(" ", "-"), **facts})
+def renamed(topic: Topic, title: str, **fields: Any) -> Topic:
+    """Return a copy of the topic with another title."""
+    fields = {"aliases": (), "summary": "Nothing.", "related": ()} | fields
+    return topic.model_copy(update={"title": title, "slug": title.lower().replace(" ", "-"), **fields})
 
 
 def library_of(topics: list[Topic], popular: list[str] | None = None) -> Library:
@@ -96,7 +96,7 @@ def test_a_framework_is_found_by_the_names_people_use(library: Library, slug: st
     assert found.slug == slug
 
 
-def test_these_are_all_the_frameworks(library: Library) -> None:
+def test_every_framework_is_tested(library: Library) -> None:
     assert {topic.slug for topic in library.topics.values() if isinstance(topic, Framework)} == set(FRAMEWORKS)
 
 
@@ -109,7 +109,7 @@ def test_a_concept_is_found_like_a_framework(library: Library, name: str) -> Non
     assert found.slug == "what-is-a-framework"
 
 
-def test_every_slug_title_and_alias_leads_to_its_own_topic(library: Library) -> None:
+def test_every_slug_title_and_alias_finds_its_topic(library: Library) -> None:
     for topic in library.topics.values():
         for name in (topic.slug, topic.title, *topic.aliases):
             for typed in (
@@ -124,17 +124,17 @@ def test_every_slug_title_and_alias_leads_to_its_own_topic(library: Library) -> 
 
 
 @pytest.mark.parametrize("name", ["Fläsk", "FLÁSK", "ｆｌａｓｋ", "F l a s k", "«flask»", "flask\n"])
-def test_accents_width_spaces_and_punctuation_never_matter(library: Library, name: str) -> None:
+def test_lookup_ignores_accents_width_spaces_and_punctuation(library: Library, name: str) -> None:
     assert library.find(name) is library.topics["flask"]
 
 
 @pytest.mark.parametrize("name", ["", " ", "?", "flasks and jars", "🐍", "fla"])
-def test_a_name_that_is_nobodys_finds_nothing(library: Library, name: str) -> None:
+def test_an_unknown_name_finds_nothing(library: Library, name: str) -> None:
     assert library.find(name) is None
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "intended"),
     [
         ("djnago", "django"),
         ("flsk", "flask"),
@@ -160,14 +160,14 @@ def test_a_name_that_is_nobodys_finds_nothing(library: Library, name: str) -> No
         ("strealmit", "streamlit"),
     ],
 )
-def test_a_near_miss_leads_to_the_topic_meant(library: Library, typed: str, meant: str) -> None:
+def test_a_misspelled_name_suggests_the_intended_topic(library: Library, typed: str, intended: str) -> None:
     assert library.find(typed) is None
-    assert slugs_of(library.similar(typed))[0] == meant
-    assert slugs_of(library.suggest(typed))[0] == meant
+    assert slugs_of(library.similar(typed))[0] == intended
+    assert slugs_of(library.suggest(typed))[0] == intended
 
 
 @pytest.mark.parametrize("slug", FRAMEWORKS)
-def test_two_letters_in_the_wrong_order_still_lead_to_the_framework(library: Library, slug: str) -> None:
+def test_two_swapped_letters_still_suggest_the_framework(library: Library, slug: str) -> None:
     name = normalize_name(library.topics[slug].title)
     for place in range(1, len(name) - 1):
         typo = name[:place] + name[place + 1] + name[place] + name[place + 2 :]
@@ -175,11 +175,11 @@ def test_two_letters_in_the_wrong_order_still_lead_to_the_framework(library: Lib
 
 
 @pytest.mark.parametrize("name", ["xylophone", "kubernetes", "zzz", "12345", "qx"])
-def test_a_name_like_no_other_has_no_near_misses(library: Library, name: str) -> None:
+def test_a_dissimilar_name_has_no_suggestions(library: Library, name: str) -> None:
     assert library.similar(name) == []
 
 
-def test_suggestions_go_from_exact_over_prefix_alias_and_alike_to_words_of_the_summary(library: Library) -> None:
+def test_suggestions_are_ranked_by_exact_prefix_alias_fuzzy_and_summary_match(library: Library) -> None:
     flask = library.topics["flask"]
     ranked = [
         renamed(flask, "Gears"),
@@ -193,7 +193,7 @@ def test_suggestions_go_from_exact_over_prefix_alias_and_alike_to_words_of_the_s
     assert library_of([stranger, *reversed(ranked)]).suggest("GEARS") == ranked
 
 
-def test_a_suggestion_by_summary_needs_every_word_in_any_order(library: Library) -> None:
+def test_a_summary_match_needs_every_word_in_any_order(library: Library) -> None:
     assert slugs_of(library.suggest("networks neural")) == ["pytorch"]
     assert library.suggest("neural kubernetes") == []
 
@@ -201,19 +201,19 @@ def test_a_suggestion_by_summary_needs_every_word_in_any_order(library: Library)
 @pytest.mark.parametrize(
     ("typed", "first"), [("tur", "turbogears"), ("py", "pytest"), ("pyr", "pyramid"), ("wha", "what-is-a-framework")]
 )
-def test_the_first_letters_are_enough(library: Library, typed: str, first: str) -> None:
+def test_a_prefix_suggests_the_topic(library: Library, typed: str, first: str) -> None:
     assert first in slugs_of(library.suggest(typed))[:2]
 
 
 @pytest.mark.parametrize("typed", ["", "   ", "?!"])
-def test_while_nothing_is_typed_the_popular_topics_come_first(library: Library, typed: str) -> None:
+def test_an_empty_query_suggests_popular_topics_first(library: Library, typed: str) -> None:
     suggested = slugs_of(library.suggest(typed))
     assert suggested[:3] == ["django", "flask", "fastapi"]
     assert len(set(suggested)) == MAX_CHOICES
 
 
 @pytest.mark.parametrize("typed", ["", "topic", "t", "nothing"])
-def test_never_more_is_suggested_than_discord_shows(library: Library, typed: str) -> None:
+def test_suggestions_are_limited_to_discords_maximum(library: Library, typed: str) -> None:
     topics = [renamed(library.topics["flask"], f"Topic {number}") for number in range(60)]
     suggested = library_of(topics, popular=["topic-59"]).suggest(typed)
     assert len(suggested) == MAX_CHOICES == 25
@@ -226,7 +226,7 @@ def test_never_more_is_suggested_than_discord_shows(library: Library, typed: str
 @example(typed="ß" * 3000)
 @example(typed="[" * 100)
 @example(typed="%s %d {} \\")
-def test_whatever_is_typed_is_answered(library: Library, typed: str) -> None:
+def test_any_text_can_be_looked_up(library: Library, typed: str) -> None:
     found, near, suggested = library.find(typed), library.similar(typed), library.suggest(typed)
     assert len(near) <= 3
     assert len(suggested) <= MAX_CHOICES
@@ -235,14 +235,14 @@ def test_whatever_is_typed_is_answered(library: Library, typed: str) -> None:
         assert suggested[0] is near[0] is found
 
 
-def test_related_topics_are_topics_of_the_library(library: Library) -> None:
+def test_related_topics_are_in_the_library(library: Library) -> None:
     flask = library.topics["flask"]
     assert slugs_of(library.related(flask)) == list(flask.related)
     for topic in library.topics.values():
         assert topic not in library.related(topic)
 
 
-def test_a_random_topic_is_one_of_the_library(library: Library) -> None:
+def test_a_random_topic_is_in_the_library(library: Library) -> None:
     assert {library.random().slug for _ in range(200)} <= set(library.topics)
 
 
@@ -250,13 +250,13 @@ def test_a_random_topic_is_one_of_the_library(library: Library) -> None:
     ("start", "expected"),
     [(None, "abcd"), ("a", "abcd"), ("c", "cdab"), ("d", "dabc"), ("gone", "abcd")],
 )
-def test_the_reading_order_begins_with_the_chosen_topic_and_goes_round(start: str | None, expected: str) -> None:
+def test_the_reading_order_starts_with_the_chosen_topic_and_wraps_around(start: str | None, expected: str) -> None:
     track = Track(slug="letters", title="Letters", summary="Four.", topics=("a", "b", "c", "d"))
     assert "".join(reading_order(track, start)) == expected
 
 
 @given(orders, st.none() | slugs)
-def test_a_reading_order_has_each_topic_once_and_keeps_who_follows_whom(order: list[str], start: str | None) -> None:
+def test_a_reading_order_is_a_rotation_of_the_track(order: list[str], start: str | None) -> None:
     track = Track(slug="any", title="Any", summary="Any.", topics=tuple(order))
     read = reading_order(track, start)
     assert sorted(read) == sorted(order)
@@ -268,35 +268,35 @@ def test_a_reading_order_has_each_topic_once_and_keeps_who_follows_whom(order: l
 @given(orders, st.integers(1, 3))
 def test_each_round_has_every_topic_once_in_order(order: list[str], rounds: int) -> None:
     posted: list[str] = []
-    beginnings: list[int] = []
-    had: set[str] = set()
+    round_starts: list[int] = []
+    used: set[str] = set()
     for week in range(rounds * len(order)):
-        slug, new_round = next_topic(order, had)
-        had = {slug} if new_round else had | {slug}
+        slug, new_round = next_topic(order, used)
+        used = {slug} if new_round else used | {slug}
         posted.append(slug)
-        beginnings += [week] if new_round else []
+        round_starts += [week] if new_round else []
     assert posted == order * rounds
-    assert beginnings == [len(order) * number for number in range(1, rounds)]
+    assert round_starts == [len(order) * number for number in range(1, rounds)]
 
 
 @settings(max_examples=200)
 @given(st.lists(st.tuples(orders, st.integers(0, 4)), min_size=1, max_size=6))
 @example([(["topic-a", "topic-c"], 1), (["topic-b", "topic-a", "topic-c"], 9)])
 @example([(["topic-a", "topic-b", "topic-c"], 2), (["topic-c", "topic-a"], 9)])
-def test_inserting_reordering_and_removing_neither_repeats_nor_loses_a_topic(
+def test_edits_of_a_track_neither_repeat_nor_lose_a_topic(
     edits: list[tuple[list[str], int]],
 ) -> None:
-    """After each edit, some topics of the new track are posted; at the end, those of one more round are."""
-    had: set[str] = set()
+    """Post some topics after each edit, and one full round at the end."""
+    used: set[str] = set()
     posted: list[str] = []
     for order, weeks in [*edits, (edits[-1][0], len(edits[-1][0]))]:
         for _ in range(weeks):
-            slug, new_round = next_topic(order, had)
+            slug, new_round = next_topic(order, used)
             if new_round:
-                assert set(order) <= set(posted), "a round ended although a topic had not had its week"
-                had, posted = set(), []
+                assert set(order) <= set(posted), "a round ended although a topic was not posted"
+                used, posted = set(), []
             else:
-                assert slug == next(waiting for waiting in order if waiting not in had)
-            assert slug not in posted, "a topic came twice in a round"
-            had.add(slug)
+                assert slug == next(waiting for waiting in order if waiting not in used)
+            assert slug not in posted, "a topic was posted twice in a round"
+            used.add(slug)
             posted.append(slug)

@@ -1,4 +1,4 @@
-"""Recording the language of a member's Discord."""
+"""Setting the locale of simulated members."""
 
 from pathlib import Path
 
@@ -10,18 +10,18 @@ from locales import speaks
 from simulation import simulated
 
 
-async def test_a_member_speaks_the_language_that_is_set_and_others_go_on_in_theirs(
+async def test_only_the_given_member_uses_the_new_locale(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard = []
+    locales = []
 
-    async def listen(interaction: discord.Interaction) -> bool:
-        heard.append(interaction.locale)
+    async def record_locale(interaction: discord.Interaction) -> bool:
+        locales.append(interaction.locale)
         return True
 
     async with simulated(tmp_path, clock) as simulation:
-        monkeypatch.setattr(simulation.app.registration.tree, "interaction_check", listen)
+        monkeypatch.setattr(simulation.app.registration.tree, "interaction_check", record_locale)
         speaks(simulation.env, simulation.member, "de")
         await simulation.slash("help", by=simulation.member)
         await simulation.slash("help", by=simulation.moderator)
-    assert heard == [discord.Locale.german, discord.Locale.american_english]
+    assert locales == [discord.Locale.german, discord.Locale.american_english]

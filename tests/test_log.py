@@ -22,8 +22,8 @@ from weekbot.runtime.errors import WeekbotError
 T = TypeVar("T")
 FORMS: tuple[log.LogFormat, ...] = ("console", "json")
 DELIVERY = {"delivery": "a1", "guild": 1, "channel": 2, "slot": "2026-11-23T09:00+00:00", "topic": "flask"}
-NOBODYS = "MTA1MjQ0NjY4ODAwMDAwMDAwMDA"
-TOKEN = f"{NOBODYS}.Gx1y2z.abcdefghijklmnopqrstuvwxyz0123456789AB"
+TOKEN_ID = "MTA1MjQ0NjY4ODAwMDAwMDAwMDA"
+TOKEN = f"{TOKEN_ID}.Gx1y2z.abcdefghijklmnopqrstuvwxyz0123456789AB"
 INTERACTION = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5OmFiY2RlZg"
 
 
@@ -41,32 +41,32 @@ def fields(message: str, *values: object, **more: Any) -> Mapping[str, object]:
     return found
 
 
-async def attending(ids: Mapping[str, object], line: Callable[[], T]) -> T:
-    """Return the line as it is logged in a task with this context."""
+async def in_context(ids: Mapping[str, object], line: Callable[[], T]) -> T:
+    """Return the line as it is logged in a task with this log context."""
 
-    async def attend() -> T:
+    async def log_line() -> T:
         log.bind_log_context(ids)
         return line()
 
-    return await asyncio.create_task(attend())
+    return await asyncio.create_task(log_line())
 
 
-async def test_what_it_is_about_stands_in_each_line_until_it_is_done_with() -> None:
-    during = await attending(DELIVERY, lambda: fields("posted", late_seconds=1.5))
+async def test_each_line_has_the_log_context_of_its_task() -> None:
+    during = await in_context(DELIVERY, lambda: fields("posted", late_seconds=1.5))
     assert {name: during[name] for name in DELIVERY} == DELIVERY
     assert (during["message"], during["late_seconds"], during["logger"]) == ("posted", 1.5, "weekbot.some")
     assert not set(fields("posted")) & set(DELIVERY)
 
 
-async def test_a_person_reads_the_same() -> None:
-    shown = await attending(DELIVERY, lambda: line("refused: %s", "no permission"))
+async def test_the_console_format_shows_the_log_context() -> None:
+    shown = await in_context(DELIVERY, lambda: line("refused: %s", "no permission"))
     assert "[info     ] refused: no permission" in shown
     assert "channel=2 delivery=a1 guild=1" in shown
     assert "\x1b" not in shown
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_quoted_controls_no_terminal(form: log.LogFormat) -> None:
+def test_quoted_text_cannot_control_the_terminal(form: log.LogFormat) -> None:
     try:
         raise ValueError("\x1b[2J\u202e")
     except ValueError:
@@ -86,45 +86,45 @@ def test_what_is_quoted_controls_no_terminal(form: log.LogFormat) -> None:
     assert r"\x1b]0;\x07\x9b" in shown.replace("\\\\", "\\")
 
 
-async def test_what_two_tasks_are_about_is_not_mixed() -> None:
-    async def of(number: int) -> Mapping[str, object]:
+async def test_concurrent_tasks_have_separate_log_contexts() -> None:
+    async def answer(number: int) -> Mapping[str, object]:
         log.bind_log_context({"interaction": number})
         await asyncio.sleep(0)
         return fields("answered")
 
-    found = await asyncio.gather(*map(of, range(20)))
+    found = await asyncio.gather(*map(answer, range(20)))
     assert [each["interaction"] for each in found] == list(range(20))
 
 
-def test_an_error_is_told_with_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_logged_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("INFO", "json")
     try:
         raise WeekbotError("A mistake.")
     except WeekbotError:
         logging.getLogger("weekbot.some").exception("unexpected")
-    told = json.loads(capsys.readouterr().err)
-    assert told["message"] == "unexpected"
-    assert "test_log.py" in told["exception"]
-    assert told["exception"].endswith("WeekbotError: A mistake.")
+    entry = json.loads(capsys.readouterr().err)
+    assert entry["message"] == "unexpected"
+    assert "test_log.py" in entry["exception"]
+    assert entry["exception"].endswith("WeekbotError: A mistake.")
 
 
-def test_less_than_the_level_is_not_told_and_libraries_chatter_never(capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_below_the_level_and_chatty_libraries_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("DEBUG", "console")
     logging.getLogger("aiosqlite").debug("executing")
-    logging.getLogger("weekbot.some").debug("said")
+    logging.getLogger("weekbot.some").debug("logged")
     log.configure("WARNING", "console")
-    logging.getLogger("weekbot.some").info("not said")
+    logging.getLogger("weekbot.some").info("not logged")
     [only] = capsys.readouterr().err.splitlines()
-    assert " said " in only
+    assert " logged " in only
 
 
-SECRET = {
+SECRETS = {
     "an interaction's callback": (
         f"POST https://discord.com/api/v10/interactions/12/{INTERACTION}/callback",
         INTERACTION,
     ),
     "a follow-up": (f"POST https://discord.com/api/v10/webhooks/12/{INTERACTION}?wait=true", INTERACTION),
-    "an edit of the answer": (f"PATCH /webhooks/12/{INTERACTION}/messages/@original", INTERACTION),
+    "an edit of the response": (f"PATCH /webhooks/12/{INTERACTION}/messages/@original", INTERACTION),
     "an event as Python shows it": (
         f"Received {{'t': 'X', 'd': {{'token': '{INTERACTION}', 'id': '1'}}}}",
         INTERACTION,
@@ -132,16 +132,16 @@ SECRET = {
     "an event as JSON": (f'{{"op": 2, "d": {{"token": "{INTERACTION}", "shard": [0, 1]}}}}', INTERACTION),
     "JSON in a string": (json.dumps(f'{{"token": "{INTERACTION}"}}'), INTERACTION),
     "a keyword": (f"Interaction(token={INTERACTION}, id=1)", INTERACTION),
-    "the bot's header": (f"Authorization: Bot {TOKEN}", TOKEN),
+    "the Authorization header": (f"Authorization: Bot {TOKEN}", TOKEN),
     "a token anywhere": (f"it is {TOKEN}, he said", TOKEN),
-    "a database's password": ("cannot connect to postgresql://weekbot:s3cr3t@db.example/weekbot", "s3cr3t"),
+    "a database password": ("cannot connect to postgresql://weekbot:s3cr3t@db.example/weekbot", "s3cr3t"),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", SECRET)
-def test_what_looks_like_a_secret_is_blotted_out(kind: str, form: log.LogFormat) -> None:
-    message, secret = SECRET[kind]
+@pytest.mark.parametrize("kind", SECRETS)
+def test_apparent_secrets_are_redacted(kind: str, form: log.LogFormat) -> None:
+    message, secret = SECRETS[kind]
     for shown in (
         line("%s", message, form=form),
         line("more", form=form, value=message),
@@ -159,7 +159,7 @@ def _raised(message: str) -> str:
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=6), st.text(), st.text())
-def test_what_it_is_told_is_secret_is_blotted_out_wherever_it_stands(secret: str, before: str, after: str) -> None:
+def test_configured_secrets_are_redacted_anywhere(secret: str, before: str, after: str) -> None:
     for form in FORMS:
         shown = line("%s", f"{before} {secret} {after}", form=form, secrets=(secret,)).replace(log.REDACTED, "")
         assert secret not in shown
@@ -178,11 +178,11 @@ def test_what_it_is_told_is_secret_is_blotted_out_wherever_it_stands(secret: str
         "topics/flask.md:12:3: too long",
     ],
 )
-def test_what_is_none_stays(harmless: str) -> None:
+def test_harmless_text_is_not_redacted(harmless: str) -> None:
     assert harmless in line("%s", harmless)
 
 
-def test_libraries_with_a_level_of_their_own_keep_to_the_operators(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_configured_level_overrides_the_levels_of_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("ERROR", "console")
     logging.getLogger("discord.gateway").info("Shard ID 0 has connected")
     assert capsys.readouterr().err == ""
@@ -192,8 +192,8 @@ def test_libraries_with_a_level_of_their_own_keep_to_the_operators(capsys: pytes
 
 
 @pytest.fixture
-def written(caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
-    """Return all that the bot logs at DEBUG."""
+def log_stream(caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
+    """Yield everything that the bot logs, as JSON."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(log.formatter("json"))
@@ -202,8 +202,8 @@ def written(caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
     logging.getLogger().removeHandler(handler)
 
 
-async def test_members_and_servers_are_never_named_in_the_log(
-    tmp_path: Path, written: StringIO, monkeypatch: pytest.MonkeyPatch
+async def test_the_log_never_names_members_or_servers(
+    tmp_path: Path, log_stream: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with answering(tmp_path) as place:
         server, channel = place.server, place.channel
@@ -221,7 +221,7 @@ async def test_members_and_servers_are_never_named_in_the_log(
         monkeypatch.setattr(place.app.live.current, "find", lambda _: 1 / 0)
         await server.interact(channel, "framework", {"name": "zebra"}, member=member)
         await server.click(post, custom_ids.finished("flask"), member=member)
-    text = written.getvalue()
+    text = log_stream.getvalue()
     assert text.count("unexpected error") == 2
     assert "an interaction can't be parsed" in text
     assert "discord" in text

@@ -1,4 +1,4 @@
-"""What was posted, found in the channels' histories: the real ledger and discord.py over the loopback Discord."""
+"""Posts found in the channels' histories: the real ledger and discord.py with the loopback Discord."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,14 +29,14 @@ COPIED = "copied.db"
 
 @dataclass
 class Place(places.Place):
-    """With weekbot's delivery over a database file, which may be copied."""
+    """A place with weekbot's delivery and a database file that tests can copy."""
 
     folder: Path
     library: Library
     processes: list[Process] = field(default_factory=list)
 
     def process(self, file: str = "weekbot.db") -> Process:
-        """One that the end of the test closes."""
+        """Start a process, which is closed at the end of the test."""
         sender = DiscordSender(self.client, RenderedPosts(None), custom_ids.delivered)
         made = Process(f"sqlite:///{self.folder / file}", lambda: self.library, sender, self.clock)
         self.processes.append(made)
@@ -50,15 +50,15 @@ class Place(places.Place):
         return (await process.subscriptions.put(self.guild.id, channel.id, lambda _, __: new)).after
 
     async def tick(self, process: Process, at: datetime) -> None:
-        """With the late effects of requests until then."""
+        """Tick at that instant, after the late effects of earlier requests."""
         self.clock.instant = at
-        self.server.world.late_effects.come()
+        self.server.world.late_effects.apply_due()
         await process.dispatcher.run()
-        while process.dispatcher._running.locked():  # noqa: ASYNC110 - one that was woken before
+        while process.dispatcher._running.locked():  # noqa: ASYNC110 - a run that was woken earlier
             await asyncio.sleep(0.01)
 
     def posts(self, channel: Channel) -> list[str]:
-        """The topics of the posts that stand in the channel, or in its threads."""
+        """Return the topics of the posts in the channel and its threads."""
         within = [each for each in self.guild.threads.values() if each.parent is channel]
         found = [message for each in (channel, *within) for message in self.server.messages_in(each)]
         named = (custom_ids.delivered(custom_id) for message in found for custom_id in message.custom_ids)
@@ -78,7 +78,7 @@ async def last(process: Process, subscription: Subscription) -> Delivery:
     return (await process.deliveries.last([subscription.id], *State))[subscription.id]
 
 
-# Ids
+# IDs
 
 
 @pytest.mark.parametrize("channel_id", [0, 1, 123456789012345678, (1 << 64) - 1])
@@ -91,10 +91,10 @@ def test_a_scheduled_id_names_its_channel_and_week_and_fits_into_a_nonce(channel
     assert made != scheduled_id(channel_id + 1, week)
 
 
-# A forum's posts, which have no nonce
+# Forum posts, which have no nonce
 
 
-async def test_a_forum_post_that_was_carried_out_after_its_answer_is_found_and_not_repeated(place: Place) -> None:
+async def test_a_forum_post_that_appears_after_an_error_response_is_found_and_not_repeated(place: Place) -> None:
     forum, process = place.guild.add_forum("showcase"), place.process()
     await place.knows(forum)
     subscription = await place.subscribed(process, forum)
@@ -107,7 +107,7 @@ async def test_a_forum_post_that_was_carried_out_after_its_answer_is_found_and_n
 
 
 @pytest.mark.parametrize("manages", [True, False])
-async def test_a_forum_post_that_was_carried_out_even_later_is_removed(place: Place, manages: bool) -> None:
+async def test_a_forum_post_that_appears_after_its_repetition_is_removed(place: Place, manages: bool) -> None:
     forum, process = place.guild.add_forum("showcase"), place.process()
     if manages:
         place.guild.bot_role.permissions |= Permission.MANAGE_THREADS
@@ -128,11 +128,11 @@ async def test_a_forum_post_that_was_carried_out_even_later_is_removed(place: Pl
     assert bool(failures) != manages
 
 
-# A ledger that is a copy, and does not say so
+# An unmarked copy of the ledger
 
 
-async def as_of_before(place: Place, process: Process) -> None:
-    """A machine is put back: what its ledger was is kept as another one."""
+async def copy_ledger(place: Place, process: Process) -> None:
+    """Copy the ledger as it is now, as a snapshot of the machine does."""
     await process.reconciliations.record_alive(place.clock.now())
     async with process.database.write() as connection:
         await connection.exec_driver_sql("SELECT 1")
@@ -143,7 +143,7 @@ async def as_of_before(place: Place, process: Process) -> None:
 
 @pytest.mark.parametrize("minutes", [1, 5, 9, 60, 50 * 60])
 @pytest.mark.parametrize("kind", ["text", "forum", "thread"])
-async def test_what_another_ledger_posted_is_not_posted_again(place: Place, minutes: int, kind: str) -> None:
+async def test_a_post_of_another_ledger_is_not_repeated(place: Place, minutes: int, kind: str) -> None:
     channel = await place.text()
     if kind == "forum":
         channel = place.guild.add_forum("showcase")
@@ -152,7 +152,7 @@ async def test_what_another_ledger_posted_is_not_posted_again(place: Place, minu
         channel = await place.thread(channel)
     process = place.process()
     subscription = await place.subscribed(process, channel)
-    await as_of_before(place, process)
+    await copy_ledger(place, process)
     await place.tick(process, SLOT)
     posted = await last(process, subscription)
 
@@ -164,10 +164,10 @@ async def test_what_another_ledger_posted_is_not_posted_again(place: Place, minu
     assert place.posts(channel) == list(place.library.tracks[EVERYTHING].topics[:2])
 
 
-async def test_a_topic_that_was_posted_by_hand_after_the_copy_is_not_repeated(place: Place) -> None:
+async def test_a_topic_posted_manually_after_the_copy_is_not_repeated(place: Place) -> None:
     channel, process = await place.text(), place.process()
     subscription = await place.subscribed(process, channel)
-    await as_of_before(place, process)
+    await copy_ledger(place, process)
     place.clock.move(minutes=10)
     assert await process.manual.post(subscription)
 
@@ -178,11 +178,11 @@ async def test_a_topic_that_was_posted_by_hand_after_the_copy_is_not_repeated(pl
     assert place.posts(channel) == list(place.library.tracks[EVERYTHING].topics[:3])
 
 
-async def test_a_week_that_had_its_post_gets_no_second_one_after_the_day_was_another(place: Place) -> None:
-    """A ledger is put back to before its moderator moved the day from Friday to Monday."""
+async def test_a_week_gets_no_second_post_on_the_former_weekday(place: Place) -> None:
+    """Restore a ledger from before a moderator moved the weekday from Friday to Monday."""
     channel, process = await place.text(), place.process()
     subscription = await place.subscribed(process, channel, weekday=4)
-    await as_of_before(place, process)
+    await copy_ledger(place, process)
     await process.subscriptions.change(channel.id, lambda each: _moved_to_monday(each, place.clock.now()))
     await place.tick(process, SLOT)
     assert len(place.posts(channel)) == 1
@@ -199,7 +199,7 @@ def _moved_to_monday(current: Subscription, now: datetime) -> Subscription:
     return replace(current, options=replace(current.options, weekday=0)).rescheduled(now)
 
 
-async def test_a_channel_in_which_nobody_wrote_since_is_not_read(place: Place) -> None:
+async def test_a_channel_without_new_messages_is_not_read(place: Place) -> None:
     channel, process = await place.text(), place.process()
     channel.post(
         place.guild.owner.user, {"content": "long ago"}, message_id=place.server.world.snowflakes.at(MONDAY - WEEK)
@@ -216,7 +216,7 @@ async def test_a_channel_in_which_nobody_wrote_since_is_not_read(place: Place) -
 # Busy channels
 
 
-async def test_twelve_hundred_messages_in_four_minutes_keep_nothing_from_being_posted(place: Place) -> None:
+async def test_twelve_hundred_messages_in_four_minutes_do_not_prevent_a_post(place: Place) -> None:
     channel, process = await place.text(), place.process()
     subscription = await place.subscribed(process, channel)
     await process.reconciliations.record_alive(place.clock.now())
@@ -229,7 +229,7 @@ async def test_twelve_hundred_messages_in_four_minutes_keep_nothing_from_being_p
     assert len(place.server.requests) - before <= 20
 
 
-async def test_an_answer_that_was_lost_in_a_busy_channel_is_found(place: Place) -> None:
+async def test_a_post_with_a_lost_response_is_found_in_a_busy_channel(place: Place) -> None:
     channel, process = await place.text(), place.process()
     subscription = await place.subscribed(process, channel)
     place.server.inject("POST", POST, request_fault.cut().carried_out())

@@ -12,12 +12,14 @@ from weekbot.runtime import loop
 from weekbot.runtime.clock import Clock
 from weekbot.settings import Settings
 
-pytestmark = pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has a clock that goes on")
+pytestmark = pytest.mark.skipif(
+    not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has a clock that includes suspensions"
+)
 HOUR = 3600
 
 
 class Suspensions:
-    """Simulates a suspension: only the clock that includes suspensions goes on."""
+    """Simulates suspensions: only `CLOCK_BOOTTIME` advances during one."""
 
     def __init__(self) -> None:
         self.seconds = 0
@@ -33,7 +35,7 @@ def suspensions(monkeypatch: pytest.MonkeyPatch) -> Suspensions:
     return suspensions
 
 
-def test_a_time_out_is_over_when_the_machine_wakes(suspensions: Suspensions) -> None:
+def test_a_timeout_expires_during_a_suspension(suspensions: Suspensions) -> None:
     async def main() -> None:
         async with asyncio.timeout(HOUR):
             suspensions.seconds = HOUR
@@ -43,18 +45,18 @@ def test_a_time_out_is_over_when_the_machine_wakes(suspensions: Suspensions) -> 
         loop.run(main())
 
 
-def test_a_request_from_before_the_suspension_does_not_leave_after_it(suspensions: Suspensions) -> None:
+def test_a_deadline_passes_during_a_suspension(suspensions: Suspensions) -> None:
     async def main() -> None:
-        latest = from_now(HOUR)
+        deadline = from_now(HOUR)
         suspensions.seconds = HOUR + 1
         with pytest.raises(RetryableError):
-            async with deadline_at(latest):
+            async with deadline_at(deadline):
                 pass
 
     loop.run(main())
 
 
-def test_the_bot_runs_on_it(monkeypatch: pytest.MonkeyPatch, suspensions: Suspensions) -> None:
+def test_the_bot_runs_on_this_event_loop(monkeypatch: pytest.MonkeyPatch, suspensions: Suspensions) -> None:
     loops = []
 
     async def run(_: Settings, __: Clock) -> None:

@@ -1,4 +1,4 @@
-"""`weekbot db mark-restored`: a database restored by other means is marked, and no post is doubled."""
+"""`weekbot db mark-restored`: marks a database restored by other means, so that no post is duplicated."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from fakes import SLOT, SLUGS, Bot
 from test_backup import run, sentence_of
-from test_reconciling import UNREADABLE, restore, snapshot, states
+from test_reconciliations import UNREADABLE, restore, snapshot, states
 from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.db.snapshot_marker import ALIVE_AT, TAKEN_AT
@@ -36,10 +36,10 @@ async def older_copy(bot: Bot) -> None:
     await restore(bot, saved)
 
 
-async def test_a_marked_copy_is_looked_up_before_anything_is_posted(bot: Bot) -> None:
+async def test_a_marked_copy_reads_the_history_before_it_posts(bot: Bot) -> None:
     await older_copy(bot)
-    said = await mark(bot)
-    assert "looks up what was posted since 2026-11-23 09:00 UTC" in said
+    output = await mark(bot)
+    assert "looks up what was posted since 2026-11-23 09:00 UTC" in output
     await bot.tick(minutes=5)
     assert bot.topics() == list(SLUGS[:2])
     await bot.weeks(1)
@@ -47,9 +47,7 @@ async def test_a_marked_copy_is_looked_up_before_anything_is_posted(bot: Bot) ->
 
 
 @pytest.mark.parametrize("marked", [True, False])
-async def test_where_the_history_cannot_be_read_the_mark_keeps_a_post_from_being_doubled(
-    bot: Bot, marked: bool
-) -> None:
+async def test_the_mark_prevents_a_duplicate_post_if_the_history_is_unreadable(bot: Bot, marked: bool) -> None:
     await older_copy(bot)
     if marked:
         await mark(bot)
@@ -60,14 +58,14 @@ async def test_where_the_history_cannot_be_read_the_mark_keeps_a_post_from_being
     assert len(bot.topics()) == (2 if marked else 3)
 
 
-async def test_a_copy_that_says_when_it_was_taken_keeps_that(bot: Bot) -> None:
+async def test_an_existing_mark_is_kept(bot: Bot) -> None:
     await older_copy(bot)
     await Metadata(bot.process.database).put(TAKEN_AT, "2026-11-20T03:00:00+00:00")
     assert "since 2026-11-20 03:00 UTC" in await mark(bot)
     assert "since 2026-11-20 03:00 UTC" in await mark(bot)
 
 
-async def test_a_slot_that_a_wrong_clock_claimed_is_no_measure(bot: Bot) -> None:
+async def test_a_slot_in_the_future_is_ignored(bot: Bot) -> None:
     await older_copy(bot)
     await Metadata(bot.process.database).put(ALIVE_AT, "2026-11-23T10:00:00+00:00")
     async with bot.process.database.write() as connection:
@@ -75,7 +73,7 @@ async def test_a_slot_that_a_wrong_clock_claimed_is_no_measure(bot: Bot) -> None
     assert "since 2026-11-23 10:00 UTC" in await mark(bot)
 
 
-async def test_what_was_never_posted_to_is_looked_up_from_its_first_slot_on(bot: Bot) -> None:
+async def test_a_channel_without_posts_is_looked_up_from_its_first_slot(bot: Bot) -> None:
     await bot.subscribe()
     assert "since 2026-11-23 09:00 UTC" in await mark(bot)
 
@@ -85,13 +83,13 @@ async def test_without_subscriptions_there_is_nothing_to_mark(bot: Bot) -> None:
     assert await Metadata(bot.process.database).get(TAKEN_AT) is None
 
 
-async def test_beside_a_bot_nothing_is_marked(database: Database, url: str) -> None:
+async def test_nothing_is_marked_while_a_bot_is_running(database: Database, url: str) -> None:
     async with process_lock(database):
         result = await asyncio.to_thread(run, url, "db", "mark-restored")
     assert "Another weekbot is running" in sentence_of(result)
     assert await Metadata(database).get(TAKEN_AT) is None
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created(tmp_path: Path) -> None:
     assert "There is no database" in sentence_of(run(f"sqlite:///{tmp_path / 'new.db'}", "db", "mark-restored"))
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ ON_LINUX = {
     "process_cpu_seconds_total",
     "process_open_fds",
 }
-OF_A_HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
+HISTOGRAM_SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 
 def text(name: str) -> str:
@@ -35,7 +35,7 @@ def served() -> set[str]:
     metrics.conditions({"gateway": True})
     lines = [line for line in metrics.text().decode().splitlines() if not line.startswith("#")]
     names = {re.split(r"[{ ]", line)[0] for line in lines}
-    return {name for each in names for name in (each, OF_A_HISTOGRAM.sub("", each))} | ON_LINUX
+    return {name for each in names for name in (each, HISTOGRAM_SUFFIX.sub("", each))} | ON_LINUX
 
 
 def panels() -> list[dict[str, Any]]:
@@ -53,9 +53,9 @@ def expressions() -> Iterator[str]:
 
 
 def test_the_dashboard_and_the_alerts_query_existing_metrics() -> None:
-    asked = {name for expression in expressions() for name in NAME.findall(expression)}
-    assert asked
-    assert asked <= served()
+    queried = {name for expression in expressions() for name in NAME.findall(expression)}
+    assert queried
+    assert queried <= served()
 
 
 @pytest.mark.parametrize("name", ["docs/metrics.md", "deploy/alerts.yml", "deploy/grafana.json"])
@@ -66,7 +66,7 @@ def test_every_name_in_the_file_is_a_metric(name: str) -> None:
 def test_the_document_has_a_line_for_each_weekbot_metric() -> None:
     described = set(re.findall(r"^\| `(weekbot_\w+)`", text("docs/metrics.md"), re.MULTILINE))
     own = {name for name in served() if name.startswith("weekbot_")}
-    parts = {name for name in own if name.endswith("_created") or OF_A_HISTOGRAM.sub("", name) in own - {name}}
+    parts = {name for name in own if name.endswith("_created") or HISTOGRAM_SUFFIX.sub("", name) in own - {name}}
     assert described == own - parts
 
 

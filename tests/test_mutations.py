@@ -1,4 +1,4 @@
-"""A thousand damaged content files: each is reported with its line, or loaded, and the bot keeps answering."""
+"""A thousand damaged content files: each is loaded or reported with its line, and the bot keeps running."""
 
 import random
 import re
@@ -58,52 +58,52 @@ WRONG_TYPES = [b"", b"[]", b"{}", b"7", b"true", b"null", b"2026-01-01", b"[[a]]
 Mutation = Callable[[bytes, random.Random], bytes]
 
 
-def flip(content: bytes, chance: random.Random) -> bytes:
+def flip(content: bytes, rng: random.Random) -> bytes:
     damaged = bytearray(content)
-    for _ in range(chance.randint(1, 8)):
-        damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+    for _ in range(rng.randint(1, 8)):
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
     return bytes(damaged)
 
 
-def cut(content: bytes, chance: random.Random) -> bytes:
+def cut(content: bytes, rng: random.Random) -> bytes:
     lines = content.split(b"\n")
-    first = chance.randrange(len(lines))
-    return b"\n".join(lines[:first] + lines[first + chance.randint(1, 12) :])
+    first = rng.randrange(len(lines))
+    return b"\n".join(lines[:first] + lines[first + rng.randint(1, 12) :])
 
 
-def cut_off(content: bytes, chance: random.Random) -> bytes:
-    return content[: chance.randrange(len(content))]
+def cut_off(content: bytes, rng: random.Random) -> bytes:
+    return content[: rng.randrange(len(content))]
 
 
-def double(content: bytes, chance: random.Random) -> bytes:
+def double(content: bytes, rng: random.Random) -> bytes:
     lines = content.split(b"\n")
-    line = chance.randrange(len(lines))
+    line = rng.randrange(len(lines))
     return b"\n".join([*lines[: line + 1], *lines[line:]])
 
 
-def retype(content: bytes, chance: random.Random) -> bytes:
+def retype(content: bytes, rng: random.Random) -> bytes:
     keys = list(re.finditer(rb"^(\s*[\w-]+): .*$", content, re.MULTILINE))
     if not keys:
-        return poison(content, chance)
-    key = chance.choice(keys)
-    return content[: key.start()] + key[1] + b": " + chance.choice(WRONG_TYPES) + content[key.end() :]
+        return poison(content, rng)
+    key = rng.choice(keys)
+    return content[: key.start()] + key[1] + b": " + rng.choice(WRONG_TYPES) + content[key.end() :]
 
 
-def poison(content: bytes, chance: random.Random) -> bytes:
+def poison(content: bytes, rng: random.Random) -> bytes:
     lines = content.split(b"\n")
-    lines.insert(chance.randrange(len(lines)), chance.choice(HOSTILE))
+    lines.insert(rng.randrange(len(lines)), rng.choice(HOSTILE))
     return b"\n".join(lines)
 
 
-def swell(content: bytes, chance: random.Random) -> bytes:
+def swell(content: bytes, rng: random.Random) -> bytes:
     """Add lines, sometimes more than ten megabytes."""
-    times = 3000 if chance.random() < 0.05 else chance.randint(2, 5)
+    times = 3000 if rng.random() < 0.05 else rng.randint(2, 5)
     return content * times
 
 
-def shuffle(content: bytes, chance: random.Random) -> bytes:
+def shuffle(content: bytes, rng: random.Random) -> bytes:
     lines = content.split(b"\n")
-    chance.shuffle(lines)
+    rng.shuffle(lines)
     return b"\n".join(lines)
 
 
@@ -124,21 +124,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def mutants(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Yield damaged files beside valid ones; the seed names each."""
+    """Damage one file at a time, and yield the seed and the file's path."""
     good = {name: (folder / name).read_bytes() for name in FILES}
     for seed in range(MUTANTS):
-        chance = random.Random(seed)  # noqa: S311 - it has to repeat
-        path = folder / chance.choice(FILES)
+        rng = random.Random(seed)  # noqa: S311 - must be repeatable
+        path = folder / rng.choice(FILES)
         content = good[path.relative_to(folder).as_posix()]
-        for mutation in chance.sample(MUTATIONS, chance.randint(1, 2)):
-            content = mutation(content, chance) or b"\n"
+        for mutation in rng.sample(MUTATIONS, rng.randint(1, 2)):
+            content = mutation(content, rng) or b"\n"
         path.write_bytes(content)
         yield seed, path
         path.write_bytes(good[path.relative_to(folder).as_posix()])
 
 
 @pytest.mark.long
-async def test_a_thousand_damaged_files_are_named_or_loaded_whole_while_the_bot_answers(
+async def test_a_thousand_damaged_files_are_reported_or_loaded_completely(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     live = LiveLibrary(folder)
@@ -151,12 +151,12 @@ async def test_a_thousand_damaged_files_are_named_or_loaded_whole_while_the_bot_
         else:
             refused += 1
             assert live.current is before, seed
-            assert_named(caplog.messages, path, seed)
+            assert_reported(caplog.messages, path, seed)
         assert "Flask" in str(topic_cards.lookup(ENGLISH, live.current.topics["flask"]).to_components()), seed  # type: ignore[no-untyped-call]
     assert refused > MUTANTS / 2
 
 
-def assert_named(messages: list[str], path: Path, seed: int) -> None:
+def assert_reported(messages: list[str], path: Path, seed: int) -> None:
     """Check that each problem has an existing file and line, and that the damaged file is among them."""
     *problems, closing = messages
     assert problems, seed
@@ -171,7 +171,7 @@ def assert_named(messages: list[str], path: Path, seed: int) -> None:
         assert any(str(path) in problem for problem in problems), (seed, problems)
 
 
-def test_a_folder_is_never_loaded_by_half(folder: Path) -> None:
+def test_a_folder_is_never_loaded_partially(folder: Path) -> None:
     (folder / "topics" / "flask.md").write_bytes(b"broken")
     (folder / "topics" / "django.md").write_bytes(b"\xff")
     with pytest.raises(ContentError) as error:
@@ -179,7 +179,7 @@ def test_a_folder_is_never_loaded_by_half(folder: Path) -> None:
     assert {problem.path.name for problem in error.value.problems} >= {"flask.md", "django.md"}
 
 
-def test_ten_megabytes_and_a_link_out_of_the_folder_are_problems(
+def test_a_file_of_ten_megabytes_and_a_link_out_of_the_folder_are_problems(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("outside") / "django.md"
@@ -188,6 +188,6 @@ def test_ten_megabytes_and_a_link_out_of_the_folder_are_problems(
     (folder / "topics" / "flask.md").write_bytes(b"x" * 10 * 2**20)
     with pytest.raises(ContentError) as error:
         LiveLibrary(folder)
-    told = {problem.path.name: problem.message for problem in error.value.problems}
-    assert told["django.md"] == "points outside the content folder"
-    assert told["flask.md"] == "is larger than 64 KiB"
+    messages = {problem.path.name: problem.message for problem in error.value.problems}
+    assert messages["django.md"] == "points outside the content folder"
+    assert messages["flask.md"] == "is larger than 64 KiB"

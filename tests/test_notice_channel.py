@@ -73,7 +73,7 @@ async def place(clock: FakeClock, subscriptions: Subscriptions) -> AsyncIterator
         yield whole
 
 
-async def test_the_notices_channel_comes_first(place: Place) -> None:
+async def test_the_notices_channel_is_the_first_choice(place: Place) -> None:
     await place.post(place.subscription_with_notices_in(place.chosen))
     assert place.notices() == {"chosen": [TEXT]}
 
@@ -138,7 +138,9 @@ async def test_a_subscribed_thread_gets_the_public_text(bare_place: Place) -> No
 
 
 @pytest.mark.parametrize("state", [{"blocked": "no access"}, {"paused": True}], ids=str)
-async def test_a_working_channel_comes_before_a_doubtful_one(bare_place: Place, state: dict[str, Any]) -> None:
+async def test_a_working_channel_is_preferred_to_a_blocked_or_paused_one(
+    bare_place: Place, state: dict[str, Any]
+) -> None:
     blocked = await bare_place.subscribe(bare_place.subscribed, blocked="no access")
     await bare_place.subscribe(bare_place.system, **state)
     await bare_place.subscribe(bare_place.chosen)
@@ -146,7 +148,7 @@ async def test_a_working_channel_comes_before_a_doubtful_one(bare_place: Place, 
     assert bare_place.notices() == {"chosen": [PUBLIC_TEXT]}
 
 
-async def test_the_channel_with_the_problem_comes_last(bare_place: Place) -> None:
+async def test_the_channel_with_the_problem_is_the_last_choice(bare_place: Place) -> None:
     warned = await bare_place.subscribe(bare_place.subscribed)
     await bare_place.post(warned)
     assert bare_place.notices() == {"subscribed": [PUBLIC_TEXT]}
@@ -222,7 +224,7 @@ async def test_discords_refusal_is_a_permanent_error(place: Place) -> None:
         await place.post(subscription)
 
 
-async def test_a_hostile_reason_pings_nobody(place: Place) -> None:
+async def test_mentions_in_a_reason_ping_nobody(place: Place) -> None:
     place.chosen.overwrite(place.guild.bot_role, allow=Permission.MENTION_EVERYONE)
     role = place.guild.add_role("all", mentionable=True)
     await place.post(place.subscription_with_notices_in(place.chosen), f"@everyone @here <@&{role.id}> <@&1>")

@@ -1,4 +1,4 @@
-"""What a server's moderators are told of a weekly topic that is in trouble: once, until it is over."""
+"""Notices to a server's moderators about a problem with the weekly topic: one notice for each problem."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,8 +25,8 @@ def notices(bot: Bot) -> Notices:
     return bot.process.notices
 
 
-async def blocked(bot: Bot, *channels: int) -> None:
-    """Each channel's first post is refused, at its slot."""
+async def block(bot: Bot, *channels: int) -> None:
+    """Subscribe the channels, and have Discord refuse the first post of each."""
     for channel_id in channels or [CHANNEL]:
         await bot.subscribe(channel_id)
     bot.sender.before = [REFUSED for _ in channels or [CHANNEL]]
@@ -34,23 +34,23 @@ async def blocked(bot: Bot, *channels: int) -> None:
 
 
 async def warn(bot: Bot, warning: str | None = "the role to ping is gone", channel_id: int = CHANNEL) -> None:
-    """What a look at the channel finds wrong."""
+    """Record the result of a channel check: a warning, or none."""
     result = Checked(await bot.subscription(channel_id), warning, None)
     await bot.process.notices.record_checks([result], bot.clock.now())
 
 
-# What is told
+# Contents
 
 
-async def test_a_refused_post_is_told_with_its_reason(bot: Bot, board: FakeBoard) -> None:
-    await blocked(bot)
+async def test_a_notice_of_a_refused_post_gives_the_reason(bot: Bot, board: FakeBoard) -> None:
+    await block(bot)
 
     ((channel_id, text),) = board.told
     assert channel_id == CHANNEL
     assert f"couldn't post the weekly topic in <#{CHANNEL}>: {REASON}." in text
 
 
-async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, board: FakeBoard) -> None:
+async def test_a_warning_names_the_problem_and_the_time_of_the_post(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     await warn(bot)
 
@@ -70,7 +70,7 @@ async def test_the_longest_notice_fits_into_a_message(bot: Bot, kind: NoticeKind
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
-async def test_what_every_member_may_read_names_neither_channel_nor_reason(bot: Bot, kind: NoticeKind) -> None:
+async def test_the_public_text_names_neither_channel_nor_reason(bot: Bot, kind: NoticeKind) -> None:
     subscription = replace(await bot.subscribe(), guild_locale="de")
     text = public_text_of(Notice("n" * 24, subscription, kind, "the role @staff is gone", MONDAY, 1, None))
     assert "`/wochenthema status`" in text
@@ -78,13 +78,13 @@ async def test_what_every_member_may_read_names_neither_channel_nor_reason(bot: 
     assert str(CHANNEL) not in text
 
 
-async def test_each_channel_that_is_refused_is_told_of(bot: Bot, board: FakeBoard) -> None:
-    await blocked(bot, CHANNEL, OTHER)
+async def test_each_refused_channel_gets_its_own_notice(bot: Bot, board: FakeBoard) -> None:
+    await block(bot, CHANNEL, OTHER)
 
     assert sorted(channel_id for channel_id, _ in board.told) == [CHANNEL, OTHER]
 
 
-async def test_a_post_that_is_refused_though_it_may_stand_is_told_too(bot: Bot, board: FakeBoard) -> None:
+async def test_a_refusal_after_an_ambiguous_error_sends_a_notice(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
@@ -100,7 +100,7 @@ async def test_a_post_that_is_refused_though_it_may_stand_is_told_too(bot: Bot, 
 
 
 @pytest.mark.parametrize("error", [DOWN, CUT], ids=["not sent", "unknown"])
-async def test_what_goes_wrong_for_a_while_only_is_not_told(bot: Bot, board: FakeBoard, error: Exception) -> None:
+async def test_temporary_errors_send_no_notice(bot: Bot, board: FakeBoard, error: Exception) -> None:
     await bot.subscribe(pin=True)
     bot.sender.before = [error] * 3
     bot.sender.following = [error] * 3
@@ -111,7 +111,7 @@ async def test_what_goes_wrong_for_a_while_only_is_not_told(bot: Bot, board: Fak
     assert board.posts == 0
 
 
-async def test_a_post_that_nobody_can_tell_of_is_not_told_as_a_refusal(bot: Bot, board: FakeBoard) -> None:
+async def test_an_unverified_post_sends_no_notice(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     bot.sender.dies_after = {1}
     await bot.tick_and_die(SLOT)
@@ -124,10 +124,10 @@ async def test_a_post_that_nobody_can_tell_of_is_not_told_as_a_refusal(bot: Bot,
     assert board.posts == 0
 
 
-# Once, until it is over
+# One notice for each problem
 
 
-async def test_a_channel_that_is_refused_week_after_week_is_told_of_once(bot: Bot, board: FakeBoard) -> None:
+async def test_weekly_refusals_of_a_channel_send_one_notice(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     bot.sender.before = [REFUSED] * 4
 
@@ -136,7 +136,7 @@ async def test_a_channel_that_is_refused_week_after_week_is_told_of_once(bot: Bo
     assert len(board.told) == 1
 
 
-async def test_another_reason_does_not_make_it_another_refusal(bot: Bot, board: FakeBoard) -> None:
+async def test_another_reason_for_a_refusal_sends_no_second_notice(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     bot.sender.before = [REFUSED, PermanentError("the channel is gone")]
 
@@ -146,7 +146,7 @@ async def test_another_reason_does_not_make_it_another_refusal(bot: Bot, board: 
     assert (await bot.subscription()).blocked == "the channel is gone"
 
 
-async def test_a_channel_that_is_refused_again_after_a_post_is_told_of_again(bot: Bot, board: FakeBoard) -> None:
+async def test_a_new_refusal_after_a_successful_post_sends_another_notice(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     bot.sender.before = [REFUSED, REFUSED, None, REFUSED, REFUSED]
 
@@ -156,8 +156,8 @@ async def test_a_channel_that_is_refused_again_after_a_post_is_told_of_again(bot
     assert len(board.told) == 2
 
 
-async def test_what_was_told_is_not_told_again_after_a_restart(bot: Bot, board: FakeBoard) -> None:
-    await blocked(bot)
+async def test_a_notice_is_not_repeated_after_a_restart(bot: Bot, board: FakeBoard) -> None:
+    await block(bot)
 
     await bot.process.restart()
     await bot.ticks(SLOT + 2 * HOUR)
@@ -165,8 +165,8 @@ async def test_what_was_told_is_not_told_again_after_a_restart(bot: Bot, board: 
     assert len(board.told) == 1
 
 
-async def test_a_moderators_edit_has_it_told_again_if_it_did_not_help(bot: Bot, board: FakeBoard) -> None:
-    await blocked(bot)
+async def test_an_edit_that_did_not_help_sends_another_notice(bot: Bot, board: FakeBoard) -> None:
+    await block(bot)
     await bot.subscribe(pin=True)
     bot.sender.before = [REFUSED]
 
@@ -175,8 +175,8 @@ async def test_a_moderators_edit_has_it_told_again_if_it_did_not_help(bot: Bot, 
     assert len(board.told) == 2
 
 
-async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, board: FakeBoard) -> None:
-    await blocked(bot)
+async def test_a_refusal_after_a_new_subscription_sends_another_notice(bot: Bot, board: FakeBoard) -> None:
+    await block(bot)
     await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(days=1)
     await bot.subscribe()
@@ -187,7 +187,7 @@ async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, board: 
     assert len(board.told) == 2
 
 
-async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board: FakeBoard) -> None:
+async def test_a_repeated_warning_sends_one_notice(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     for _ in range(3):
         await warn(bot)
@@ -198,7 +198,7 @@ async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board:
     assert len(board.told) == 1
 
 
-async def test_a_warning_that_was_over_is_told_again(bot: Bot, board: FakeBoard) -> None:
+async def test_a_warning_that_recurs_sends_another_notice(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     for warning in ("the role to ping is gone", None, "weekbot is missing Pin Messages"):
         await warn(bot, warning)
@@ -207,7 +207,7 @@ async def test_a_warning_that_was_over_is_told_again(bot: Bot, board: FakeBoard)
     assert [("the role" in text, "Pin Messages" in text) for _, text in board.told] == [(True, False), (False, True)]
 
 
-async def test_a_warning_that_is_over_before_it_was_told_is_not_told(bot: Bot, board: FakeBoard) -> None:
+async def test_a_warning_that_is_resolved_before_its_notice_sends_none(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
     await warn(bot)
     await warn(bot, None)
@@ -217,8 +217,8 @@ async def test_a_warning_that_is_over_before_it_was_told_is_not_told(bot: Bot, b
     assert board.posts == 0
 
 
-async def test_a_channel_that_is_told_of_as_blocked_is_not_warned_of_too(bot: Bot, board: FakeBoard) -> None:
-    await blocked(bot)
+async def test_a_blocked_channel_gets_no_warning_notice(bot: Bot, board: FakeBoard) -> None:
+    await block(bot)
 
     await warn(bot)
     await bot.tick(minutes=5)
@@ -227,8 +227,10 @@ async def test_a_channel_that_is_told_of_as_blocked_is_not_warned_of_too(bot: Bo
     assert (await bot.subscription()).warning == "the role to ping is gone"
 
 
-async def test_what_was_found_while_blocked_is_told_when_the_channel_is_back(bot: Bot, board: FakeBoard) -> None:
-    await blocked(bot)
+async def test_a_warning_found_while_blocked_sends_a_notice_after_the_channel_recovers(
+    bot: Bot, board: FakeBoard
+) -> None:
+    await block(bot)
     await warn(bot)
     await bot.weeks(1)
     assert bot.topics() == ["flask"]
@@ -240,82 +242,80 @@ async def test_what_was_found_while_blocked_is_told_when_the_channel_is_back(bot
     assert "the role to ping is gone" in board.told[1][1]
 
 
-# A board that does not take it
+# Failed notices
 
 
-async def test_a_board_that_refuses_is_not_asked_again(bot: Bot, board: FakeBoard) -> None:
+async def test_a_refused_notice_is_not_retried(bot: Bot, board: FakeBoard) -> None:
     board.before = [REFUSED]
-    await blocked(bot)
+    await block(bot)
 
     await bot.ticks(SLOT + 6 * DAY)
 
     assert (board.posts, board.told) == (1, [])
 
 
-async def test_a_notice_that_discord_does_not_take_now_is_told_later(bot: Bot, board: FakeBoard) -> None:
+async def test_a_notice_that_failed_is_retried(bot: Bot, board: FakeBoard) -> None:
     board.before = [DOWN] * 6
-    await blocked(bot)
+    await block(bot)
 
     await bot.ticks(SLOT + HOUR)
 
     assert (board.posts, len(board.told)) == (7, 1)
 
 
-async def test_the_pauses_between_attempts_grow(bot: Bot, board: FakeBoard) -> None:
+async def test_the_pauses_between_attempts_increase(bot: Bot, board: FakeBoard) -> None:
     board.before = [DOWN] * 1000
-    await blocked(bot)
+    await block(bot)
 
     await bot.ticks(SLOT + 2 * HOUR)
 
     assert 70 < board.posts < 110
 
 
-async def test_a_notice_that_is_a_day_old_is_not_told_any_more(bot: Bot, board: FakeBoard) -> None:
+async def test_a_notice_expires_after_a_day(bot: Bot, board: FakeBoard) -> None:
     board.before = [RetryableError("Discord cannot be reached", DAY + SECOND)]
-    await blocked(bot)
+    await block(bot)
 
     await bot.ticks(SLOT + 3 * DAY)
 
     assert (board.posts, board.told) == (1, [])
 
 
-async def test_a_notice_that_waited_for_almost_a_day_is_told(bot: Bot, board: FakeBoard) -> None:
+async def test_a_notice_of_almost_a_day_is_sent(bot: Bot, board: FakeBoard) -> None:
     board.before = [RetryableError("Discord cannot be reached", DAY - MINUTE)]
-    await blocked(bot)
+    await block(bot)
 
     await bot.ticks(SLOT + 3 * DAY)
 
     assert len(board.told) == 1
 
 
-async def test_a_notice_of_unknown_outcome_is_repeated_while_discord_knows_it(bot: Bot, board: FakeBoard) -> None:
+async def test_an_ambiguous_notice_is_repeated_while_discord_knows_its_nonce(bot: Bot, board: FakeBoard) -> None:
     board.after = [CUT]
-    await blocked(bot)
+    await block(bot)
 
     await bot.ticks(SLOT + HOUR)
 
     assert (board.posts, len(board.told)) == (2, 1)
 
 
-async def test_a_notice_of_unknown_outcome_is_not_repeated_later(bot: Bot, board: FakeBoard) -> None:
+async def test_an_ambiguous_notice_is_not_repeated_later(bot: Bot, board: FakeBoard) -> None:
     board.after = [AmbiguousError("the connection was cut")] * 100
-    await blocked(bot)
+    await block(bot)
     await bot.ticks(SLOT + 2 * MINUTE - SECOND)
     board.forget_nonces()
-    within = board.posts
+    posts_within_window = board.posts
 
     await bot.ticks(SLOT + 2 * DAY)
 
-    assert within > 1
-    assert (board.posts, len(board.told)) == (within, 1)
+    assert posts_within_window > 1
+    assert (board.posts, len(board.told)) == (posts_within_window, 1)
 
 
-async def test_a_notice_whose_outcome_is_unknown_stays_so_when_it_is_not_taken_later(
-    bot: Bot, board: FakeBoard
-) -> None:
+async def test_a_later_failure_does_not_make_an_ambiguous_notice_repeatable(bot: Bot, board: FakeBoard) -> None:
     board.after = [CUT]
     board.before = [None, RetryableError("Discord asked weekbot to wait", 5 * MINUTE)]
-    await blocked(bot)
+    await block(bot)
     board.forget_nonces()
 
     await bot.ticks(SLOT + HOUR)
@@ -323,11 +323,9 @@ async def test_a_notice_whose_outcome_is_unknown_stays_so_when_it_is_not_taken_l
     assert (board.posts, len(board.told)) == (2, 1)
 
 
-async def test_after_an_unexpected_error_a_notice_is_tried_again_within_two_minutes_only(
-    bot: Bot, board: FakeBoard
-) -> None:
+async def test_a_notice_is_retried_for_only_two_minutes_after_an_unexpected_error(bot: Bot, board: FakeBoard) -> None:
     board.before = [ZeroDivisionError("unexpected")] * 100
-    await blocked(bot)
+    await block(bot)
 
     await bot.ticks(SLOT + HOUR)
 
@@ -335,7 +333,7 @@ async def test_after_an_unexpected_error_a_notice_is_tried_again_within_two_minu
     assert board.told == []
 
 
-async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: FakeBoard, notices: Notices) -> None:
+async def test_a_clock_set_back_repeats_no_notice(bot: Bot, board: FakeBoard, notices: Notices) -> None:
     board.after = [CUT]
     await bot.subscribe()
     await warn(bot)
@@ -347,12 +345,12 @@ async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: Fa
     assert board.posts == 0
 
 
-# Servers that were left, channels that ended
+# Notices that are no longer needed
 
 
-async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) -> None:
+async def test_a_left_server_gets_no_notice(bot: Bot, board: FakeBoard) -> None:
     board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
-    await blocked(bot)
+    await block(bot)
     await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
     await bot.ticks(SLOT + 2 * DAY)
@@ -360,9 +358,9 @@ async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) ->
     assert (board.posts, board.told) == (1, [])
 
 
-async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, board: FakeBoard) -> None:
+async def test_an_unsubscribed_channel_gets_no_notice(bot: Bot, board: FakeBoard) -> None:
     board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
-    await blocked(bot)
+    await block(bot)
     await bot.change(subscription_rules.unsubscribe)
 
     await bot.tick(days=2)
@@ -370,9 +368,9 @@ async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, board: F
     assert (board.posts, board.told) == (1, [])
 
 
-async def test_what_is_over_while_its_notice_waits_is_not_told(bot: Bot, board: FakeBoard) -> None:
+async def test_a_problem_that_is_resolved_while_its_notice_waits_sends_none(bot: Bot, board: FakeBoard) -> None:
     board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
-    await blocked(bot)
+    await block(bot)
     assert await bot.post_now()
 
     await bot.ticks(SLOT + HOUR)
@@ -384,7 +382,7 @@ async def test_what_is_over_while_its_notice_waits_is_not_told(bot: Bot, board: 
 # The store
 
 
-async def test_a_notice_is_held_for_its_attempt(bot: Bot, notices: Notices) -> None:
+async def test_a_claimed_notice_is_leased(bot: Bot, notices: Notices) -> None:
     await bot.subscribe()
     await warn(bot)
 
@@ -398,7 +396,7 @@ async def test_a_notice_is_held_for_its_attempt(bot: Bot, notices: Notices) -> N
     assert first.subscription == await bot.subscription()
 
 
-async def test_notices_are_taken_the_longest_waiting_first_and_no_more_than_asked(bot: Bot, notices: Notices) -> None:
+async def test_notices_are_claimed_oldest_first_up_to_the_limit(bot: Bot, notices: Notices) -> None:
     for channel_id in (13, 11, 12):
         await bot.subscribe(channel_id)
         await warn(bot, channel_id=channel_id)
@@ -410,7 +408,7 @@ async def test_notices_are_taken_the_longest_waiting_first_and_no_more_than_aske
     assert [await channels(2), await channels(2), await channels(2)] == [[13, 11], [12], []]
 
 
-async def test_the_next_notice_is_the_earliest_that_is_not_done(bot: Bot, notices: Notices) -> None:
+async def test_the_next_notice_is_the_earliest_unfinished_one(bot: Bot, notices: Notices) -> None:
     assert await notices.next_at() is None
     await bot.subscribe()
     await warn(bot)
@@ -423,7 +421,7 @@ async def test_the_next_notice_is_the_earliest_that_is_not_done(bot: Bot, notice
     assert await notices.next_at() is None
 
 
-async def test_the_id_of_a_notice_fits_a_nonce(bot: Bot, notices: Notices) -> None:
+async def test_a_notice_id_fits_into_a_nonce(bot: Bot, notices: Notices) -> None:
     await bot.subscribe()
     await warn(bot)
 
@@ -432,11 +430,11 @@ async def test_the_id_of_a_notice_fits_a_nonce(bot: Bot, notices: Notices) -> No
     assert 0 < len(notice.id) <= 25
 
 
-async def test_what_was_found_of_a_slot_that_has_been_moved_is_worth_nothing(bot: Bot, notices: Notices) -> None:
-    looked_at = await bot.subscribe()
+async def test_a_check_of_a_slot_that_was_moved_is_discarded(bot: Bot, notices: Notices) -> None:
+    checked = await bot.subscribe()
     await bot.subscribe(weekday=3)
 
-    await notices.record_checks([Checked(looked_at, "the role to ping is gone", None)], MONDAY)
+    await notices.record_checks([Checked(checked, "the role to ping is gone", None)], MONDAY)
 
     assert (await bot.subscription()).warning is None
     assert await notices.claim(MONDAY, LEASE, 10) == []

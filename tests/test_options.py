@@ -1,4 +1,4 @@
-"""Options of `/weekly` that depend on the content, which changes under a subscription, or on the channel."""
+"""Options of `/weekly` that depend on the channel or on the content, which can change after a subscription."""
 
 from collections.abc import AsyncIterator
 
@@ -20,17 +20,17 @@ async def place(clock: FakeClock) -> AsyncIterator[Place]:
         yield place
 
 
-def test_a_topic_to_begin_with_is_in_the_track(library: Library) -> None:
+def test_the_start_topic_must_be_in_the_track(library: Library) -> None:
     check_start(library, Options("web", start_topic="flask"))
     with pytest.raises(WeekbotError, match="`numpy` isn't in the track"):
         check_start(library, Options("web", start_topic="numpy"))
 
 
-def test_a_track_that_has_left_the_content_goes_on_as_everything(library: Library) -> None:
+def test_a_removed_track_counts_as_everything(library: Library) -> None:
     check_start(library, Options("gone", start_topic="numpy"))
 
 
-def test_a_topic_to_begin_with_is_known_by_its_new_name_and_forgiven_once_it_has_left(
+def test_a_renamed_start_topic_is_found_and_a_removed_one_is_accepted(
     library: Library,
 ) -> None:
     check_start(library, Options("web", start_topic="pallets-flask"))
@@ -39,15 +39,15 @@ def test_a_topic_to_begin_with_is_known_by_its_new_name_and_forgiven_once_it_has
     check_start(library, Options("web", start_topic="nothing"))
 
 
-@pytest.mark.parametrize(("tags", "told"), [([], True), (["python"], False)])
-async def test_a_forum_that_requires_a_tag_is_asked_for_one_that_the_bot_may_use(
-    place: Place, tags: list[str], told: bool
+@pytest.mark.parametrize(("tags", "refused"), [([], True), (["python"], False)])
+async def test_a_forum_that_requires_a_tag_must_have_one_that_the_bot_may_use(
+    place: Place, tags: list[str], refused: bool
 ) -> None:
     forum = place.guild.add_forum("showcase", tags, requires_tag=True)
     await place.knows(forum)
     channel = place.known.get_channel(forum.id)
     assert isinstance(channel, discord.ForumChannel)
-    if told:
+    if refused:
         with pytest.raises(WeekbotError, match="requires a tag, but has none that I can use"):
             check_fit(channel, Options("web"))
     else:

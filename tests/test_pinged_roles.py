@@ -1,4 +1,4 @@
-"""A role that posts ping and that is deleted: it is forgotten, and moderators are told once."""
+"""Deleted roles: posts no longer ping them, and moderators get one notice."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ ROLES = "/guilds/{guild_id}/roles"
 LEASE = timedelta(seconds=40)
 
 
-# What is kept
+# The store
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ async def subscribe(
     return (await subscriptions.put(guild_id, channel_id, build)).after
 
 
-async def told(database: Database, clock: FakeClock) -> list[tuple[int, NoticeKind]]:
-    taken = await Notices(database).claim(clock.now(), LEASE, 10)
-    return [(notice.subscription.channel_id, notice.kind) for notice in taken]
+async def claimed_notices(database: Database, clock: FakeClock) -> list[tuple[int, NoticeKind]]:
+    claimed = await Notices(database).claim(clock.now(), LEASE, 10)
+    return [(notice.subscription.channel_id, notice.kind) for notice in claimed]
 
 
-async def test_each_role_that_is_pinged_is_listed_once(
+async def test_each_pinged_role_is_listed_once(
     pings: RolePings, subscriptions: Subscriptions, clock: FakeClock
 ) -> None:
     for channel_id, guild_id, role_id in ((11, 1, 7), (12, 1, 7), (13, 1, None), (14, 1, 8), (15, 2, 7)):
@@ -62,7 +62,7 @@ async def test_each_role_that_is_pinged_is_listed_once(
     assert await pings.roles() == [(1, 7), (1, 8), (2, 7)]
 
 
-async def test_a_forgotten_role_is_pinged_nowhere_in_its_server_and_each_channel_is_told_of_once(
+async def test_forgetting_a_role_clears_it_in_the_server_and_sends_one_notice_for_each_channel(
     pings: RolePings, subscriptions: Subscriptions, clock: FakeClock, database: Database
 ) -> None:
     for channel_id, guild_id, role_id in ((11, 1, 7), (12, 1, 7), (14, 1, 8), (15, 2, 7)):
@@ -70,10 +70,10 @@ async def test_a_forgotten_role_is_pinged_nowhere_in_its_server_and_each_channel
     assert await pings.forget(1, 7, clock.now()) == 2
     assert await pings.forget(1, 7, clock.now()) == 0
     assert await pings.roles() == [(1, 8), (2, 7)]
-    assert sorted(await told(database, clock)) == [(11, NoticeKind.ROLE_GONE), (12, NoticeKind.ROLE_GONE)]
+    assert sorted(await claimed_notices(database, clock)) == [(11, NoticeKind.ROLE_GONE), (12, NoticeKind.ROLE_GONE)]
 
 
-async def test_nothing_else_of_the_subscription_changes(
+async def test_forgetting_a_role_changes_no_other_option(
     pings: RolePings, subscriptions: Subscriptions, clock: FakeClock
 ) -> None:
     before = await subscribe(subscriptions, clock, 11)
@@ -81,14 +81,14 @@ async def test_nothing_else_of_the_subscription_changes(
     assert await subscriptions.of_channel(11) == replace(before, options=replace(before.options, ping_role_id=None))
 
 
-async def test_a_channel_that_has_unsubscribed_forgets_the_role_and_nobody_is_told(
+async def test_an_unsubscribed_channel_forgets_the_role_without_a_notice(
     pings: RolePings, subscriptions: Subscriptions, clock: FakeClock, database: Database
 ) -> None:
     await subscribe(subscriptions, clock, 11)
     await subscriptions.change(11, subscription_rules.unsubscribe)
     await pings.forget(1, 7, clock.now())
     assert await pings.roles() == []
-    assert await told(database, clock) == []
+    assert await claimed_notices(database, clock) == []
 
 
 # On Discord
@@ -141,9 +141,9 @@ class Running:
         found = await self.app.repositories.subscriptions.of_guild(self.place.guild.id)
         return [each.options.ping_role_id for each in found]
 
-    async def forgets(self) -> None:
+    async def has_forgotten(self) -> None:
         async with asyncio.timeout(10):
-            while any(await self.pinged()):  # noqa: ASYNC110 - a handler of an event does it
+            while any(await self.pinged()):  # noqa: ASYNC110 - an event handler does it
                 await asyncio.sleep(0.01)
 
 
@@ -159,22 +159,22 @@ async def place(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Place]:
         assert not server.unknown_requests
 
 
-async def test_a_role_that_is_deleted_is_no_longer_pinged_and_moderators_are_told_once(place: Place) -> None:
+async def test_a_deleted_role_is_no_longer_pinged_and_moderators_get_one_notice(place: Place) -> None:
     async with place.running() as bot:
         await bot.subscribe()
         place.delete_role()
-        await bot.forgets()
+        await bot.has_forgotten()
         for _ in range(2):
             await bot.app.dispatcher.run()
         assert len(place.notices()) == len(place.channels)
         assert not place.server.sent("GET", ROLES)
 
 
-async def test_the_post_goes_out_without_the_ping(place: Place) -> None:
+async def test_a_post_after_the_deletion_has_no_ping(place: Place) -> None:
     async with place.running() as bot:
         await bot.subscribe()
         place.delete_role()
-        await bot.forgets()
+        await bot.has_forgotten()
         bot.app.leader_gate.open()
         place.clock.move(hours=1)
         await bot.app.dispatcher.run()
@@ -183,16 +183,16 @@ async def test_the_post_goes_out_without_the_ping(place: Place) -> None:
     assert f"<@&{place.role.id}>" not in str(post.payload())
 
 
-async def test_a_role_that_was_deleted_while_the_bot_was_away_is_found_at_the_start(place: Place) -> None:
+async def test_a_role_deleted_while_the_bot_was_offline_is_detected_at_the_start(place: Place) -> None:
     async with place.running() as bot:
         await bot.subscribe()
     place.delete_role()
     async with place.running() as bot:
-        await bot.forgets()
+        await bot.has_forgotten()
     assert len(place.server.sent("GET", ROLES)) == 1
 
 
-async def test_the_preflight_finds_it_and_warns_of_nothing_else(place: Place) -> None:
+async def test_the_preflight_detects_a_deleted_role_without_another_warning(place: Place) -> None:
     async with place.running() as bot:
         await bot.subscribe()
         del place.guild.roles[place.role.id]
@@ -208,7 +208,7 @@ async def test_the_preflight_finds_it_and_warns_of_nothing_else(place: Place) ->
     assert len(place.server.sent("GET", ROLES)) == 1
 
 
-async def test_an_unavailable_server_proves_nothing(place: Place) -> None:
+async def test_no_role_is_forgotten_during_a_servers_outage(place: Place) -> None:
     async with place.running() as bot:
         await bot.subscribe()
         place.guild.go_down()
@@ -222,7 +222,7 @@ async def test_an_unavailable_server_proves_nothing(place: Place) -> None:
 
 
 @pytest.mark.parametrize("trouble", [None, (503, None), (403, None), (200, {})], ids=str)
-async def test_a_role_that_only_the_cache_lacks_is_kept(place: Place, trouble: tuple[int, object] | None) -> None:
+async def test_a_role_missing_only_from_the_cache_is_kept(place: Place, trouble: tuple[int, object] | None) -> None:
     async with place.running() as bot:
         await bot.subscribe()
         known = bot.app.client.get_guild(place.guild.id)

@@ -1,4 +1,4 @@
-"""A pooler before PostgreSQL: in session mode it serves; in any other it is refused in one sentence."""
+"""A connection pooler for PostgreSQL: session mode works, and any other mode is a one-sentence error."""
 
 import asyncio
 import os
@@ -41,10 +41,10 @@ async def check(url: str) -> None:
 
 
 @contextmanager
-def busy(url: str, idle: int, working: int = 0) -> Iterator[None]:
-    """Server connections of the pooler that are idle, and others that somebody is working with."""
+def open_connections(url: str, idle: int, in_transaction: int = 0) -> Iterator[None]:
+    """Keep server connections of the pooler open: some idle, others in a transaction."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(psycopg.connect(url)) for _ in range(idle + working)]
+        clients = [stack.enter_context(psycopg.connect(url)) for _ in range(idle + in_transaction)]
         for client in clients:
             client.execute("SELECT 1")
         for client in clients[:idle]:
@@ -52,41 +52,41 @@ def busy(url: str, idle: int, working: int = 0) -> Iterator[None]:
         yield
 
 
-async def test_without_a_pooler_sessions_last(url: str) -> None:
+async def test_sessions_persist_without_a_pooler(url: str) -> None:
     await check(url)
 
 
 @pytest.mark.parametrize("idle", [0, 5])
-async def test_in_session_mode_they_last(url: str, idle: int) -> None:
+async def test_sessions_persist_in_session_mode(url: str, idle: int) -> None:
     with pooled(url, "session") as pooled_url:
-        with busy(pooled_url, idle):
+        with open_connections(pooled_url, idle):
             pass
         await check(pooled_url)
 
 
-@pytest.mark.parametrize(("idle", "working"), [(0, 0), (1, 0), (2, 2), (8, 0)])
+@pytest.mark.parametrize(("idle", "in_transaction"), [(0, 0), (1, 0), (2, 2), (8, 0)])
 @pytest.mark.parametrize(
     "more", [{}, ROUND_ROBIN, RESET, RESET | ROUND_ROBIN], ids=["last", "robin", "reset", "reset-robin"]
 )
-async def test_in_transaction_mode_they_are_lost_however_quiet_it_is(
-    url: str, more: dict[str, str], idle: int, working: int
+async def test_transaction_mode_is_detected_at_any_load(
+    url: str, more: dict[str, str], idle: int, in_transaction: int
 ) -> None:
-    """`reset` clears sessions after each transaction, as poolers do that keep prepared statements themselves."""
+    """`reset` clears sessions after each transaction, as poolers do that track prepared statements themselves."""
     with (
         pooled(url, "transaction", **more) as pooled_url,
-        busy(pooled_url, idle, working),
+        open_connections(pooled_url, idle, in_transaction),
         pytest.raises(PoolerError),
     ):
         await check(pooled_url)
 
 
-async def test_in_transaction_mode_with_one_server_connection_they_are_lost(url: str) -> None:
+async def test_transaction_mode_with_one_server_connection_is_detected(url: str) -> None:
     with pooled(url, "transaction", default_pool_size="1") as pooled_url, pytest.raises(PoolerError):
         await check(pooled_url)
 
 
-@pytest.mark.long  # the driver waits for five seconds for what it gives up
-async def test_a_pooler_that_grants_too_few_connections_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.long  # the driver waits five seconds for the connections that it gives up
+async def test_a_pooler_with_too_few_connections_is_an_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "TIMEOUT_SECONDS", 0.5)
     with (
         pooled(url, "session", default_pool_size="2") as pooled_url,
@@ -95,35 +95,33 @@ async def test_a_pooler_that_grants_too_few_connections_is_named(url: str, monke
         await check(pooled_url)
 
 
-async def test_in_session_mode_one_of_two_sends_and_the_other_takes_over(url: str) -> None:
+async def test_in_session_mode_one_of_two_processes_leads_and_the_other_takes_over(url: str) -> None:
     with pooled(url, "session") as pooled_url:
         async with (
             Database(pooled_url) as first,
             Database(pooled_url) as second,
-            join_cluster(second, timedelta()) as (standing_by, _),
+            join_cluster(second, timedelta()) as (standby, _),
         ):
-            async with join_cluster(first, timedelta()) as (sending, _):
-                sending.stand_for_election()
-                await anext(sending.elected())
-                standing_by.stand_for_election()
+            async with join_cluster(first, timedelta()) as (leader, _):
+                leader.stand_for_election()
+                await anext(leader.elected())
+                standby.stand_for_election()
                 await asyncio.sleep(2 * RENEWAL_SECONDS)
-                assert not standing_by.is_leader()
-            await anext(standing_by.elected())
-            assert standing_by.is_leader()
+                assert not standby.is_leader()
+            await anext(standby.elected())
+            assert standby.is_leader()
 
 
-async def test_nothing_is_corrected_alone_over_a_pooler(url: str) -> None:
+async def test_the_process_lock_is_refused_through_a_pooler(url: str) -> None:
     with pooled(url, "transaction") as pooled_url:
         async with Database(pooled_url) as database:
             with pytest.raises(PoolerError):
                 await process_lock(database).__aenter__()
 
 
-async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sending(
-    url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_fenced_leader_detects_the_pooler_and_stops(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """A pooler can change its mode while processes run."""
-    with pooled(url, "transaction", server_round_robin="1") as pooled_url, busy(pooled_url, 3):
+    with pooled(url, "transaction", server_round_robin="1") as pooled_url, open_connections(pooled_url, 3):
         async with Database(pooled_url) as database, Database(url) as direct:
             fencing = Fencing()
             election = LeaderElection(database, fencing)
@@ -137,14 +135,14 @@ async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sen
                         pass
                 assert not election.is_leader()
                 async with asyncio.timeout(5):
-                    while not election.obstacle:  # noqa: ASYNC110 - it looks by itself
+                    while not election.obstacle:  # noqa: ASYNC110 - there is no event for it
                         await asyncio.sleep(0.01)
                 assert not election.is_leader()
     assert "another process has become the leader (after term 1); this one steps down" in caplog.text
     assert caplog.text.count("a pooler between weekbot and PostgreSQL") == 1
 
 
-# What an operator reads
+# Messages to the operator
 
 
 def weekbot(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -159,18 +157,18 @@ def weekbot(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(("command", "mode"), [("run", "transaction"), ("db upgrade", "statement")])
-async def test_a_command_ends_with_one_sentence(url: str, command: str, mode: str) -> None:
+async def test_a_command_fails_with_one_sentence(url: str, command: str, mode: str) -> None:
     with pooled(url, mode) as pooled_url:
-        ended = weekbot(pooled_url, *command.split())
-    assert ended.returncode == 1
-    [line] = ended.stderr.splitlines()
+        result = weekbot(pooled_url, *command.split())
+    assert result.returncode == 1
+    [line] = result.stderr.splitlines()
     assert "pooler to session mode (PgBouncer: pool_mode = session)" in line
 
 
-async def test_doctor_names_the_pooler(url: str) -> None:
+async def test_the_doctor_reports_the_pooler(url: str) -> None:
     with pooled(url, "transaction") as pooled_url:
-        ended = weekbot(pooled_url, "doctor")
-    [line] = [line for line in ended.stdout.splitlines() if "database" in line.split()]
+        result = weekbot(pooled_url, "doctor")
+    [line] = [line for line in result.stdout.splitlines() if "database" in line.split()]
     assert line.startswith("✗ error")
     assert "pooler to session mode" in line
 
@@ -185,7 +183,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 @pytest.mark.long
-async def test_in_session_mode_another_process_posts_after_a_kill(place: Place, url: str) -> None:
+async def test_in_session_mode_another_process_posts_after_the_leader_is_killed(place: Place, url: str) -> None:
     channel = place.guild.add_text_channel("weekly")
     with pooled(url, "session") as pooled_url:
         place.more["WEEKBOT_DATABASE_URL"] = pooled_url
@@ -199,13 +197,13 @@ async def test_in_session_mode_another_process_posts_after_a_kill(place: Place, 
         await until_term(place, "2")
         await posted(place, channel)
         other.terminate()
-        written = [(await each.communicate())[1].decode() for each in (killed, other)]
+        logs = [(await each.communicate())[1].decode() for each in (killed, other)]
     assert len(posts(place, channel)) == 1
-    assert [text.count("this process is the leader from now on") for text in written] == [1, 1]
-    assert not [text for text in written if "can't become" in text or "steps down" in text]
+    assert [text.count("this process is the leader from now on") for text in logs] == [1, 1]
+    assert not [text for text in logs if "can't become" in text or "steps down" in text]
 
 
 async def until_term(place: Place, term: str) -> None:
     async with place.database() as database, asyncio.timeout(60):
-        while await Metadata(database).get(TERM) != term:  # noqa: ASYNC110 - PostgreSQL tells no event
+        while await Metadata(database).get(TERM) != term:  # noqa: ASYNC110 - PostgreSQL sends no event
             await asyncio.sleep(0.1)

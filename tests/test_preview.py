@@ -1,4 +1,4 @@
-"""`weekbot content preview` as a process: its page shows a topic and its mistakes."""
+"""`weekbot content preview` as a process: its page shows a topic and its problems."""
 
 import os
 import re
@@ -19,9 +19,9 @@ from weekbot.content.loading.folder import read_draft
 from weekbot.i18n.language import ENGLISH
 
 PREVIEW = ("content", "preview")
-PATIENCE = 30_000  # milliseconds
+TIMEOUT = 30_000  # milliseconds
 SCREENSHOTS = os.environ.get("WEEKBOT_SCREENSHOTS")
-"""A folder for what the page looks like."""
+"""A folder for screenshots of the page."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def flask(tmp_path: Path) -> Path:
 def page(browser: Browser, flask: Path) -> Iterator[Page]:
     with running(flask.parents[2], *PREVIEW, "flask") as url:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT)
         page.goto(url)
         yield page
         page.close()
@@ -56,66 +56,64 @@ def picture(page: Page, name: str) -> None:
 
 
 @pytest.mark.browser
-def test_the_page_follows_the_file_through_a_change_a_mistake_and_its_repair(
-    page: Page, flask: Path, library: Library
-) -> None:
+def test_the_page_follows_changes_problems_and_fixes_of_the_file(page: Page, flask: Path, library: Library) -> None:
     post = message(page, "This week: Flask")
-    expect(post).to_contain_text("A small core for web applications", timeout=PATIENCE)
+    expect(post).to_contain_text("A small core for web applications", timeout=TIMEOUT)
     for heading in topic_cards.section_names(ENGLISH, library.topics["flask"]).values():
         expect(message(page, f"Flask: {heading}")).to_be_visible()
     expect(message(page, "Read a section")).to_contain_text("When not to")
     picture(page, "preview")
 
     replace(flask, "A small core for web applications", "A tiny core for pages")
-    expect(message(page, "This week: Flask")).to_contain_text("A tiny core for pages", timeout=PATIENCE)
+    expect(message(page, "This week: Flask")).to_contain_text("A tiny core for pages", timeout=TIMEOUT)
 
     replace(flask, "homepage: https://", "homepage: http://")
     problem = message(page, "1 problem")
-    expect(problem).to_contain_text("homepage must start with https://", timeout=PATIENCE)
+    expect(problem).to_contain_text("homepage must start with https://", timeout=TIMEOUT)
     expect(problem).to_contain_text(re.compile(r"flask\.md:\d+:1"))
     expect(page.locator("article", has_text="This week: Flask")).to_have_count(0)
     picture(page, "preview-problem")
 
     replace(flask, "homepage: http://", "homepage: https://")
-    expect(message(page, "This week: Flask")).to_contain_text("A tiny core for pages", timeout=PATIENCE)
+    expect(message(page, "This week: Flask")).to_contain_text("A tiny core for pages", timeout=TIMEOUT)
     expect(page.locator("article", has_text="1 problem")).to_have_count(0)
 
 
 @pytest.mark.browser
-def test_the_page_shows_the_post_as_channels_that_follow_get_it_also_beside_a_mistake(page: Page, flask: Path) -> None:
-    """A problem above it moves each message, and none can be edited into the other form."""
+def test_the_page_shows_the_published_post_even_beside_a_problem(page: Page, flask: Path) -> None:
+    """A problem is shown above the posts and moves them; a message can't be edited into the other form."""
     posts = page.locator("article.channel-message[data-message-id]").filter(has_text="This week: Flask")
     embed = posts.filter(has_text="Docs · Source")
-    expect(message(page, "The weekly post with publish")).to_be_visible(timeout=PATIENCE)
+    expect(message(page, "The weekly post with publish")).to_be_visible(timeout=TIMEOUT)
     expect(embed).to_have_count(1)
     django = flask.with_name("django.md")
     replace(django, "title: Django", "title: ''")
-    expect(message(page, "problem")).to_be_visible(timeout=PATIENCE)
-    expect(posts).to_have_count(2, timeout=PATIENCE)
+    expect(message(page, "problem")).to_be_visible(timeout=TIMEOUT)
+    expect(posts).to_have_count(2, timeout=TIMEOUT)
     expect(embed).to_have_count(1)
     replace(django, "title: ''", "title: Django")
-    expect(page.locator("article", has_text="problem")).to_have_count(0, timeout=PATIENCE)
-    expect(posts).to_have_count(2, timeout=PATIENCE)
+    expect(page.locator("article", has_text="problem")).to_have_count(0, timeout=TIMEOUT)
+    expect(posts).to_have_count(2, timeout=TIMEOUT)
     expect(embed).to_have_count(1)
 
 
-def test_a_topic_that_is_not_there_is_one_sentence(flask: Path) -> None:
+def test_an_unknown_topic_is_a_one_sentence_error(flask: Path) -> None:
     preview = start(flask.parents[2], *PREVIEW, "flsk")
-    said, errors = preview.communicate(timeout=60)
-    assert (preview.returncode, said) == (1, "")
+    output, errors = preview.communicate(timeout=60)
+    assert (preview.returncode, output) == (1, "")
     assert errors == "There is no topic flsk; `weekbot content new flsk` creates it.\n"
 
 
 # Drafts
 
 
-def test_a_draft_in_order_has_its_topic_and_no_problems(flask: Path) -> None:
+def test_a_valid_draft_has_its_topic_and_no_problems(flask: Path) -> None:
     draft = read_draft(flask.parents[1], "flask")
     assert draft.problems == []
     assert draft.topic is draft.library.topics["flask"]
 
 
-def test_a_topic_is_shown_beside_the_problems_of_others_and_without_their_relations(flask: Path) -> None:
+def test_a_topic_is_shown_without_relations_to_topics_with_problems(flask: Path) -> None:
     replace(flask.with_name("django.md"), "title: Django", "title: ''")
     draft = read_draft(flask.parents[1], "flask")
     assert draft.topic
@@ -132,7 +130,7 @@ def test_a_topics_own_problems_come_first(flask: Path) -> None:
     assert draft.problems[-1].path.name == "aiohttp.md"
 
 
-def test_what_a_problem_quotes_is_shown_in_characters_that_print(flask: Path) -> None:
+def test_a_problem_quotes_text_in_printable_characters(flask: Path) -> None:
     replace(flask, "tags: [", '"\\e[2J\\u202e": x\ntags: [')
     card = problems(read_draft(flask.parents[1], "flask").problems)
     shown = [text for text in texts(card.to_components()) if "is not a known key" in text]  # type: ignore[no-untyped-call]
@@ -140,7 +138,7 @@ def test_what_a_problem_quotes_is_shown_in_characters_that_print(flask: Path) ->
     assert all(character == "\n" or character.isprintable() for character in shown[0])
 
 
-def test_a_file_that_is_gone_is_a_problem_and_so_is_a_folder(flask: Path) -> None:
+def test_a_missing_file_and_a_missing_folder_are_problems(flask: Path) -> None:
     flask.unlink()
     assert read_draft(flask.parents[1], "flask").problems[0].message.startswith("is missing")
     shutil.rmtree(flask.parents[1])

@@ -1,4 +1,4 @@
-"""Untrusted text, made safe to display."""
+"""Escapes that make untrusted text safe to display."""
 
 import unicodedata
 
@@ -24,7 +24,7 @@ from weekbot.runtime.printable import printable, printable_lines
         ("", ""),
     ],
 )
-def test_what_does_not_print_is_shown_as_its_escape(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
@@ -35,5 +35,5 @@ def test_no_character_controls_a_terminal(text: str) -> None:
     assert printable(printable(text)) == printable(text)
 
 
-def test_line_breaks_are_kept_where_they_are_wanted() -> None:
+def test_printable_lines_keeps_line_breaks() -> None:
     assert printable_lines("one\n\ttwo\x1b") == "one\n\\ttwo\\x1b"

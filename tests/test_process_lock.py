@@ -1,4 +1,4 @@
-"""Who may use a database: with SQLite one process, with PostgreSQL several, one of which sends, or corrects, alone."""
+"""The process lock: one process for SQLite; for PostgreSQL, several processes with one leader."""
 
 import asyncio
 from datetime import timedelta
@@ -15,37 +15,37 @@ from weekbot.store.metadata import Metadata
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-NO_PATIENCE = timedelta()
+NO_WAIT = timedelta()
 
 
-# Shared
+# The cluster
 
 
 @on_sqlite
-async def test_a_file_has_one_process_which_leads_and_nobody_else(url: str) -> None:
+async def test_a_sqlite_file_has_one_process_which_is_the_leader(url: str) -> None:
     first, second = Database(url), Database(url)
-    async with join_cluster(first, NO_PATIENCE) as (election, fenced):
+    async with join_cluster(first, NO_WAIT) as (election, fenced):
         assert isinstance(election, SingleProcess)
         assert election.is_leader()
         await Metadata(fenced).put("commands", "x")
         for use in (join_cluster, process_lock):
             with pytest.raises(InUseError):
-                await use(second, NO_PATIENCE).__aenter__()
-    async with join_cluster(second, NO_PATIENCE):
+                await use(second, NO_WAIT).__aenter__()
+    async with join_cluster(second, NO_WAIT):
         pass
     await first.close()
     await second.close()
 
 
 @on_sqlite
-async def test_a_file_that_another_is_just_leaving_is_waited_for(url: str) -> None:
+async def test_a_process_waits_for_another_one_to_release_the_file(url: str) -> None:
     first, second = Database(url), Database(url)
 
     async def use() -> None:
         async with join_cluster(second, timedelta(seconds=10)):
             pass
 
-    async with join_cluster(first, NO_PATIENCE):
+    async with join_cluster(first, NO_WAIT):
         waiting = asyncio.create_task(use())
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -55,9 +55,9 @@ async def test_a_file_that_another_is_just_leaving_is_waited_for(url: str) -> No
 
 
 @on_postgresql
-async def test_a_server_has_several_and_whoever_corrects_alone_is_kept_out_while_one_sends(url: str) -> None:
+async def test_postgresql_allows_several_processes_but_no_process_lock_beside_a_leader(url: str) -> None:
     first, second, third = Database(url), Database(url), Database(url)
-    async with join_cluster(first, NO_PATIENCE) as (election, _), join_cluster(second, NO_PATIENCE) as (_, fenced):
+    async with join_cluster(first, NO_WAIT) as (election, _), join_cluster(second, NO_WAIT) as (_, fenced):
         assert isinstance(election, LeaderElection)
         election.stand_for_election()
         await anext(election.elected())
@@ -70,21 +70,21 @@ async def test_a_server_has_several_and_whoever_corrects_alone_is_kept_out_while
 
 
 @on_postgresql
-async def test_what_is_done_alone_is_fenced_once_another_sends(url: str) -> None:
+async def test_a_released_process_lock_is_fenced_once_another_is_acquired(url: str) -> None:
     first, second = Database(url), Database(url)
-    async with process_lock(first) as alone:
-        await Metadata(alone).put("commands", "x")
+    async with process_lock(first) as locked:
+        await Metadata(locked).put("commands", "x")
     async with process_lock(second):
         with pytest.raises(FencedError):
-            await Metadata(alone).put("commands", "y")
+            await Metadata(locked).put("commands", "y")
     await first.close()
     await second.close()
 
 
-# Alone
+# The lock
 
 
-async def test_a_second_one_is_kept_out_until_the_first_has_ended(url: str) -> None:
+async def test_the_lock_excludes_a_second_process_until_it_is_released(url: str) -> None:
     first, second = Database(url), Database(url)
     async with process_lock(first):
         with pytest.raises(InUseError):
@@ -96,7 +96,7 @@ async def test_a_second_one_is_kept_out_until_the_first_has_ended(url: str) -> N
     await second.close()
 
 
-async def test_it_is_let_go_when_what_is_done_under_it_fails(url: str) -> None:
+async def test_an_exception_releases_the_lock(url: str) -> None:
     database = Database(url)
     with pytest.raises(ZeroDivisionError):
         async with process_lock(database):
@@ -106,7 +106,7 @@ async def test_it_is_let_go_when_what_is_done_under_it_fails(url: str) -> None:
     await database.close()
 
 
-async def cut(database: Database) -> None:
+async def cut_session(database: Database) -> None:
     """Cut the session that holds the lock."""
     statement = text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
     async with database.write() as connection:
@@ -114,31 +114,31 @@ async def cut(database: Database) -> None:
 
 
 @on_postgresql
-async def test_a_session_that_was_cut_ends_what_is_done_and_no_longer_keeps_others_out(url: str) -> None:
+async def test_a_cut_session_cancels_the_work_and_releases_the_lock(url: str) -> None:
     first, second = Database(url), Database(url)
-    tidied = asyncio.Event()
+    cleaned_up = asyncio.Event()
     with pytest.raises(ProcessLockLostError):
-        await _cut_while_working(first, second, tidied)
-    assert tidied.is_set()
+        await _cut_while_working(first, second, cleaned_up)
+    assert cleaned_up.is_set()
     async with process_lock(second):
         pass
     await first.close()
     await second.close()
 
 
-async def _cut_while_working(first: Database, second: Database, tidied: asyncio.Event) -> None:
+async def _cut_while_working(first: Database, second: Database, cleaned_up: asyncio.Event) -> None:
     async with process_lock(first):
-        await cut(second)
+        await cut_session(second)
         async with process_lock(second, timedelta(seconds=2)):
             try:
                 await asyncio.sleep(30)
             finally:
-                await asyncio.sleep(0.01)  # as what is in flight is finished
-                tidied.set()
+                await asyncio.sleep(0.01)  # as if it finished a request
+                cleaned_up.set()
 
 
 @on_postgresql
-async def test_a_cancellation_from_outside_stays_one(url: str) -> None:
+async def test_a_cancellation_from_outside_is_passed_on(url: str) -> None:
     database = Database(url)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2), process_lock(database):

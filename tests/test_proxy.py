@@ -1,4 +1,4 @@
-"""A proxy between the bot and Discord's API, as operators put there to share the rate limit among programs."""
+"""A proxy between the bot and Discord's API, which operators use to share the rate limit among programs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,20 +14,20 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 
 
 @asynccontextmanager
-async def reverse_proxy(upstream: str, passed: list[str]) -> AsyncIterator[str]:
-    """A plain one, which writes down what it passes on; its address."""
+async def reverse_proxy(upstream: str, forwarded: list[str]) -> AsyncIterator[str]:
+    """Run a plain reverse proxy that records the paths it forwards; yield its URL."""
 
-    async def pass_on(request: web.Request) -> web.Response:
-        passed.append(request.path)
+    async def forward(request: web.Request) -> web.Response:
+        forwarded.append(request.path)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         async with session.request(
             request.method, f"{upstream}{request.raw_path}", headers=headers, data=await request.read()
-        ) as answer:
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-            return web.Response(status=answer.status, headers=kept, body=await answer.read())
+        ) as response:
+            headers = {name: value for name, value in response.headers.items() if name.lower() not in HOP_BY_HOP}
+            return web.Response(status=response.status, headers=headers, body=await response.read())
 
     application = web.Application()
-    application.router.add_route("*", "/{path:.*}", pass_on)
+    application.router.add_route("*", "/{path:.*}", forward)
     runner = web.AppRunner(application, access_log=None)
     async with ClientSession() as session:
         await runner.setup()
@@ -44,21 +44,21 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield place
 
 
-async def test_everything_goes_through_a_proxy_where_one_is_set(place: Place) -> None:
-    channel, passed = place.guild.add_text_channel("weekly"), list[str]()
+async def test_every_request_goes_through_the_configured_proxy(place: Place) -> None:
+    channel, forwarded = place.guild.add_text_channel("weekly"), list[str]()
     slot = await place.subscribe(channel)
     host, _, path = place.server.api_url.partition("/api")
     before = len(place.server.requests)
-    async with reverse_proxy(host, passed) as proxy:
+    async with reverse_proxy(host, forwarded) as proxy:
         place.more |= {"WEEKBOT_DISCORD_API_URL": f"{proxy}/api{path}", "WEEKBOT_DISCORD_GATEWAY_URL": ""}
         async with place.running(slot + timedelta(seconds=5)):
             await posted(place, channel)
             assert "How to use these weeks" in await place.status(channel)
     assert len(posts(place, channel)) == 1
-    assert len(passed) == len(place.server.requests) - before
+    assert len(forwarded) == len(place.server.requests) - before
 
 
-async def test_a_proxy_that_says_wait_is_obeyed_and_nothing_is_lost_or_doubled(place: Place) -> None:
+async def test_errors_of_the_proxy_neither_lose_nor_duplicate_a_post(place: Place) -> None:
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(3)]
     slot = await place.subscribe(*channels)
     host, _, path = place.server.api_url.partition("/api")

@@ -1,4 +1,4 @@
-"""Slash commands that Discord refuses to register for a day, by what it says; simulated time."""
+"""Retries of the command registration while Discord refuses it for a day, in simulated time."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,31 +33,31 @@ REFUSALS: dict[str, Callable[[], Exception]] = {
 }
 
 
-class Refusing:
-    """A Discord that refuses for a day, and then registers."""
+class RefusingHttp:
+    """Refuses to register commands for a day, and then accepts them."""
 
     def __init__(self, refusal: Callable[[], Exception]) -> None:
         self._refusal = refusal
-        self.begun = asyncio.get_running_loop().time()
-        self.asked: list[float] = []
+        self.started_at = asyncio.get_running_loop().time()
+        self.attempts: list[float] = []
 
     @property
     def age(self) -> float:
-        return asyncio.get_running_loop().time() - self.begun
+        return asyncio.get_running_loop().time() - self.started_at
 
     async def request(self, *_: object, **__: object) -> list[Any]:
         return []
 
     async def bulk_upsert_global_commands(self, *_: object) -> None:
-        self.asked.append(self.age)
+        self.attempts.append(self.age)
         if self.age < DAY:
             raise self._refusal()
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-def test_commands_that_are_refused_for_a_day_are_registered_soon_after_it(refusal: Callable[[], Exception]) -> None:
+def test_commands_refused_for_a_day_are_registered_soon_afterwards(refusal: Callable[[], Exception]) -> None:
     async def registered() -> tuple[list[float], list[str | None]]:
-        client, server = discord.Client(intents=discord.Intents.none()), Refusing(refusal)
+        client, server = discord.Client(intents=discord.Intents.none()), RefusingHttp(refusal)
         client.http = cast("Any", server)
         tree = described(client, has_home_channel=False)
         registration = Registration(tree, cast("Metadata", SimpleNamespace(put=_put)))
@@ -65,16 +65,16 @@ def test_commands_that_are_refused_for_a_day_are_registered_soon_after_it(refusa
         await asyncio.sleep(DAY / 2)
         during = registration.trouble
         await trying
-        return server.asked, [during, registration.trouble]
+        return server.attempts, [during, registration.trouble]
 
-    asked, (during, after) = simulated(registered())
-    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    attempts, (during, after) = simulated(registered())
+    pauses = [later - earlier for earlier, later in pairwise(attempts)]
     assert max(pauses) <= (HOUR + 1 if refusal is REFUSALS["daily quota"] else QUARTER)
-    assert asked[-1] - DAY <= max(pauses)
-    assert len(asked) < 150
+    assert attempts[-1] - DAY <= max(pauses)
+    assert len(attempts) < 150
     assert during
     assert after is None
 
 
 async def _put(*_: object) -> None:
-    """Nothing is kept."""
+    """Store nothing."""

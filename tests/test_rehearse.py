@@ -45,7 +45,7 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Where:
+class Matching:
     """Matches requests by method, by the end of the path (a regular expression), and by a field of the body."""
 
     method: str
@@ -53,7 +53,7 @@ class Where:
     field: str = ""
     value: str = ""
 
-    def fits(self, call: Call) -> bool:
+    def matches(self, call: Call) -> bool:
         if call.method != self.method or not re.search(f"{self.path}$", call.path):
             return False
         return not self.field or bool(re.search(self.value, json.dumps((call.body or {}).get(self.field))))
@@ -62,22 +62,22 @@ class Where:
 ONE, LIST = r"/messages/\d+", "/messages"
 THREADS = "/channels/{channel_id}/threads"
 SEND, READ, HISTORY, EDIT, DELETE = (
-    Where("POST", LIST),
-    Where("GET", ONE),
-    Where("GET", LIST),
-    Where("PATCH", ONE),
-    Where("DELETE", ONE),
+    Matching("POST", LIST),
+    Matching("GET", ONE),
+    Matching("GET", LIST),
+    Matching("PATCH", ONE),
+    Matching("DELETE", ONE),
 )
 CARD, EMBED, DELETED = (replace(SEND, field="nonce", value=f"00000{number}") for number in (1, 2, 3))
 PING, ELSEWHERE, EMPTY = (replace(SEND, field="content", value=text) for text in (": <@&", r"l \w{8}\"", '^""'))
 POLL = replace(SEND, field="poll", value="question")
-PUBLISH, FOLLOW, END = Where("POST", "/crosspost"), Where("POST", "/followers"), Where("POST", "/expire")
+PUBLISH, FOLLOW, END = Matching("POST", "/crosspost"), Matching("POST", "/followers"), Matching("POST", "/expire")
 THREAD, FORUM_POST, ACTIVE = (
-    Where("POST", f"{ONE}/threads"),
-    Where("POST", r"channels/\d+/threads"),
-    Where("GET", "/active"),
+    Matching("POST", f"{ONE}/threads"),
+    Matching("POST", r"channels/\d+/threads"),
+    Matching("GET", "/active"),
 )
-PIN, PINS, CHANNEL = Where("PUT", r"/pins/\d+"), Where("GET", "/pins"), Where("GET", r"/channels/\d+")
+PIN, PINS, CHANNEL = Matching("PUT", r"/pins/\d+"), Matching("GET", "/pins"), Matching("GET", r"/channels/\d+")
 
 
 @dataclass
@@ -89,11 +89,11 @@ class Report:
     error: WeekbotError | None = None
     raw: list[Body] = field(default_factory=list)
 
-    def add(self, this: CheckResult | str) -> None:
-        if isinstance(this, str):
-            self.lines.append(this)
+    def add(self, item: CheckResult | str) -> None:
+        if isinstance(item, str):
+            self.lines.append(item)
         else:
-            self.results[this.part] = this
+            self.results[item.part] = item
 
     def parts(self, result: Result) -> set[str]:
         return {part for part, each in self.results.items() if each.result is result}
@@ -141,11 +141,11 @@ class Theatre:
         report.raw = read_raw()
         return report
 
-    def plant(self, fault: RequestFault, where: "Where", *, skip: int = 0, times: float = 1) -> None:
+    def plant(self, fault: RequestFault, matching: "Matching", *, skip: int = 0, times: float = 1) -> None:
         """Plant the fault for matching requests, after the first `skip`."""
         passing = count()
-        meant = lambda call: where.fits(call) and next(passing) >= skip  # noqa: E731
-        self.server.rest.faults.pending.append(Planned(meant, fault, times))
+        applies = lambda call: matching.matches(call) and next(passing) >= skip  # noqa: E731
+        self.server.rest.faults.pending.append(Planned(applies, fault, times))
 
     def leftovers(self) -> list[object]:
         """Return everything that the bot or Discord left in the server."""
@@ -177,7 +177,7 @@ async def theatre(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPa
 # All as expected
 
 
-async def test_all_is_as_expected_and_nothing_is_left(theatre: Theatre) -> None:
+async def test_a_clean_rehearsal_is_as_expected_and_leaves_nothing(theatre: Theatre) -> None:
     report = await theatre.rehearse()
     assert report.other == {}
     assert list(report.results) == PARTS
@@ -187,7 +187,7 @@ async def test_all_is_as_expected_and_nothing_is_left(theatre: Theatre) -> None:
     assert report.lines[1:-1] == [f"as expected: {len(PARTS)}", "Everything it made is deleted."]
 
 
-async def test_nobody_but_the_bot_itself_is_mentioned(theatre: Theatre) -> None:
+async def test_only_the_bot_itself_is_mentioned(theatre: Theatre) -> None:
     await theatre.rehearse()
     bodies = [each.call.body for each in theatre.server.requests if each.call.method in ("POST", "PATCH")]
     mentions = {mention for body in bodies for mention in re.findall(r"<[@&!]+\d+>|@everyone|@here", json.dumps(body))}
@@ -198,7 +198,7 @@ async def test_nobody_but_the_bot_itself_is_mentioned(theatre: Theatre) -> None:
     ]
 
 
-async def test_in_a_text_channel_nothing_is_published(theatre: Theatre) -> None:
+async def test_nothing_is_published_in_a_text_channel(theatre: Theatre) -> None:
     text = theatre.guild.add_text_channel("text")
     report = await theatre.rehearse(follow=False, channel=text)
     assert report.other.keys() == {"publication", *FOLLOWING}
@@ -207,7 +207,7 @@ async def test_in_a_text_channel_nothing_is_published(theatre: Theatre) -> None:
     assert (report.error, text.history()) == (None, [])
 
 
-async def test_content_that_discord_hides_is_left_for_a_person(theatre: Theatre) -> None:
+async def test_hidden_content_is_kept_for_a_person_to_look_at(theatre: Theatre) -> None:
     theatre.server.world.application = replace(theatre.server.world.application, flags=0)
     report = await theatre.rehearse()
     assert report.parts(Result.LOOK) == set(report.other) == {"follower", "card copy"}
@@ -235,7 +235,7 @@ async def test_the_first_forum_that_the_bot_may_post_in_is_used(theatre: Theatre
     assert [each.call.parameters["channel_id"] for each in theatre.server.sent("POST", THREADS)] == [str(second.id)]
 
 
-async def test_it_uses_no_ledger(theatre: Theatre) -> None:
+async def test_a_rehearsal_uses_no_database(theatre: Theatre) -> None:
     await theatre.rehearse()
     assert files() == ["weekbot-rehearsal-2026-11-23.jsonl"]
 
@@ -244,7 +244,7 @@ def files() -> list[str]:
     return sorted(path.name for path in Path().iterdir())
 
 
-# Each deviation once
+# Deviations
 
 
 def changed(change: Callable[[Any], object]) -> RequestFault:
@@ -294,9 +294,9 @@ class Deviation:
 
 
 def answered(
-    part: str, says: str, fault: RequestFault, where: Where, *also: str, skip: int = 0, times: float = 1
+    part: str, says: str, fault: RequestFault, matching: Matching, *also: str, skip: int = 0, times: float = 1
 ) -> Deviation:
-    return Deviation(part, says, lambda it: it.plant(fault, where, skip=skip, times=times), frozenset(also))
+    return Deviation(part, says, lambda it: it.plant(fault, matching, skip=skip, times=times), frozenset(also))
 
 
 BUTTON = {"type": 2, "id": 2, "style": 2, "label": "?", "custom_id": "?"}
@@ -313,8 +313,8 @@ OTHER_MESSAGE = changed(lambda thread: thread["message"].update(id="1"))
 INVALID, FORBIDDEN = request_fault.refusal(400, 50035), request_fault.refusal(403, 50013)
 
 DEVIATIONS = [
-    answered("clock", r"clock is \+1\d\d s off", LATE, Where("GET", ""), times=FOREVER),
-    answered("clock", "answers have no `Date`", UNDATED, Where("GET", "/users/@me")),
+    answered("clock", r"clock is \+1\d\d s off", LATE, Matching("GET", ""), times=FOREVER),
+    answered("clock", "answers have no `Date`", UNDATED, Matching("GET", "/users/@me")),
     answered("card", "texts differ: '## This week", changed(lambda it: it["components"][0].pop("components")), CARD),
     answered("card", "its flags are 0, without IS_COMPONENTS_V2", with_fields(flags=0), CARD, "card edit"),
     answered("card", "unexpected form", changed(lambda it: it.pop("flags")), CARD, "card edit"),
@@ -392,7 +392,7 @@ FAILING = {
 }
 LOST = "an error after it was carried out"
 FAULTS = {
-    "a cut after it was carried out": (request_fault.cut().carried_out(), 2),  # aiohttp tries some twice
+    "a cut after it was carried out": (request_fault.cut().carried_out(), 2),  # aiohttp retries some requests
     "half an answer": (request_fault.truncated(announced=True), 1),
     "a page": (request_fault.html(200).carried_out(), 1),
 }
@@ -417,7 +417,7 @@ async def test_a_rate_limit_stops_no_other_check(theatre: Theatre) -> None:
     assert theatre.leftovers() == []
 
 
-async def test_a_request_without_an_answer_times_out(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_without_a_response_times_out(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcript, "ANSWER_SECONDS", 2)
     theatre.plant(request_fault.held(), EDIT)
     report = await theatre.rehearse()
@@ -429,7 +429,7 @@ async def test_a_failed_post_is_not_retried(theatre: Theatre) -> None:
     theatre.plant(request_fault.html(502), CARD)
     report = await theatre.rehearse()
     assert report.parts(Result.NOT_TRIED) == {"limits", "nonce", "card copy", "card edit"}
-    assert len([each for each in theatre.server.requests if CARD.fits(each.call)]) == 1
+    assert len([each for each in theatre.server.requests if CARD.matches(each.call)]) == 1
 
 
 # Permissions
@@ -506,7 +506,7 @@ async def test_a_refused_deletion_is_listed(theatre: Theatre) -> None:
     assert report.error is None
 
 
-async def test_messages_of_others_stay(theatre: Theatre) -> None:
+async def test_messages_of_others_are_kept(theatre: Theatre) -> None:
     stranger, bot = theatre.guild.owner.user, theatre.server.world.bot
     before = [theatre.channel.post(author, {"content": "before"}) for author in (stranger, bot)]
     meanwhile: list[Message] = []
@@ -548,7 +548,7 @@ async def test_known_items_are_deleted_even_if_the_history_cannot_be_read(theatr
 # The file
 
 
-async def test_the_file_has_each_raw_answer_and_each_result(theatre: Theatre) -> None:
+async def test_the_file_has_each_raw_response_and_each_result(theatre: Theatre) -> None:
     theatre.plant(with_fields(flags=0), EDIT)
     report = await theatre.rehearse()
     assert report.raw[0].keys() == {"weekbot", "discord.py", "aiohttp"}
@@ -564,7 +564,7 @@ async def test_the_file_has_each_raw_answer_and_each_result(theatre: Theatre) ->
     assert oct(Path("weekbot-rehearsal-2026-11-23.jsonl").stat().st_mode)[-3:] == "600"  # noqa: ASYNC240
 
 
-async def test_the_file_has_neither_secrets_nor_what_others_wrote(
+async def test_the_file_has_neither_secrets_nor_messages_of_others(
     theatre: Theatre, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "discord.http")  # which logs the planted token
@@ -585,7 +585,7 @@ def write_as_stranger(theatre: Theatre) -> None:
     Thread.open(theatre.forum, stranger, theatre.server.world.snowflakes.next(), {"name": "private"}).publish()
 
 
-async def test_a_second_rehearsal_of_a_day_has_a_file_of_its_own(theatre: Theatre) -> None:
+async def test_a_second_rehearsal_on_the_same_day_has_its_own_file(theatre: Theatre) -> None:
     await theatre.rehearse(follow=False)
     await theatre.rehearse(follow=False)
     assert files() == ["weekbot-rehearsal-2026-11-23-2.jsonl", "weekbot-rehearsal-2026-11-23.jsonl"]
@@ -611,23 +611,23 @@ NO_CHANNEL = "weekbot can't see channel 5: the channel is gone. Check the ID"
 
 
 @pytest.fixture
-def in_real_time(theatre: Theatre) -> Theatre:
+def live_theatre(theatre: Theatre) -> Theatre:
     """Give Discord the machine's clock, which the command uses."""
     theatre.server.world.clock = SystemClock().now
     return theatre
 
 
-async def test_a_clean_rehearsal_prints_one_line_for_each_check(in_real_time: Theatre) -> None:
-    output, error = await run(in_real_time, str(in_real_time.channel.id), "--follow", str(in_real_time.other.id))
+async def test_a_clean_rehearsal_prints_one_line_for_each_check(live_theatre: Theatre) -> None:
+    output, error = await run(live_theatre, str(live_theatre.channel.id), "--follow", str(live_theatre.other.id))
     lines = output.splitlines()
     assert (error, len(lines)) == (None, len(PARTS) + 4), output
     assert lines[1] == "✓ as expected    clock           this machine's clock agrees with Discord's"
-    assert in_real_time.leftovers() == []
+    assert live_theatre.leftovers() == []
 
 
-async def test_a_deviation_is_an_error(in_real_time: Theatre) -> None:
-    in_real_time.plant(with_fields(flags=0), PUBLISH)
-    output, error = await run(in_real_time, str(in_real_time.channel.id), "--output", "raw.jsonl")
+async def test_a_deviation_is_an_error(live_theatre: Theatre) -> None:
+    live_theatre.plant(with_fields(flags=0), PUBLISH)
+    output, error = await run(live_theatre, str(live_theatre.channel.id), "--output", "raw.jsonl")
     assert "✗ deviates       publication     published, with the flags 0, without CROSSPOSTED" in output.splitlines()
     assert str(error).startswith("Deviations from what weekbot relies on: 1. Send raw.jsonl to")
 
@@ -665,11 +665,11 @@ def test_an_error_exits_with_1_and_without_a_traceback() -> None:
 async def test_nothing_is_posted_in_unusable_channels(theatre: Theatre) -> None:
     text, closed = theatre.guild.add_text_channel("text"), theatre.guild.add_announcement_channel("closed")
     closed.forbid(Permission.SEND_MESSAGES)
-    said = [
+    errors = [
         (await theatre.rehearse(follow=follow, channel=channel)).error
         for channel, follow in ((text, True), (closed, False), (theatre.forum, False))
     ]
-    assert [str(error) for error in said] == [
+    assert [str(error) for error in errors] == [
         "--follow needs an announcement channel to publish in; #text is a text channel.",
         "weekbot is missing Send Messages in #closed. Change that in the channel's settings.",
         f"{theatre.forum.id} is a different kind of channel (forum). Choose a text channel or an announcement channel.",
@@ -689,9 +689,9 @@ async def test_nothing_is_posted_unless_the_file_can_be_written(theatre: Theatre
 async def test_a_stopped_rehearsal_cleans_up(theatre: Theatre) -> None:
     report = Report()
 
-    def stop(this: CheckResult | str) -> None:
-        report.add(this)
-        if isinstance(this, CheckResult) and this.part == "pin":
+    def stop(item: CheckResult | str) -> None:
+        report.add(item)
+        if isinstance(item, CheckResult) and item.part == "pin":
             assert theatre.leftovers()
             asyncio.current_task().cancel()  # type: ignore[union-attr]
 

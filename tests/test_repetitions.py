@@ -1,4 +1,4 @@
-"""Repetitions within a minute change nothing more, options can be unset, and a post's thread counts as its channel."""
+"""Repeated commands, resubscription, `/weekly reset`, and commands in a post's thread."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -22,31 +22,31 @@ async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulati
         yield simulation
 
 
-async def coming(simulation: Simulation, channel: ChannelHandle | None = None) -> str:
+async def upcoming_slug(simulation: Simulation, channel: ChannelHandle | None = None) -> str:
     return (await simulation.upcoming_topic(await simulation.subscription(channel))).slug
 
 
 # Repetitions
 
 
-async def test_a_skip_that_is_repeated_skips_one_topic_and_a_button_skips_the_next(simulation: Simulation) -> None:
+async def test_a_repeated_skip_skips_one_topic_and_offers_a_button_for_the_next(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     await simulation.slash("weekly skip")
     repeated = await simulation.slash("weekly skip")
     assert repeated.private
     assert repeated.text.startswith("I already skipped **Flask** <t:")
     assert repeated.labels == ["Skip Django too"]
-    assert await coming(simulation) == "django"
+    assert await upcoming_slug(simulation) == "django"
 
     pressed = await simulation.click(repeated, by=simulation.moderator, label="Skip Django too")
     assert "Skipped **Django**" in pressed.text
-    third = await coming(simulation)
+    third = await upcoming_slug(simulation)
     assert third not in ("flask", "django")
     assert "I already skipped **Django**" in (await simulation.slash("weekly skip")).text
-    assert await coming(simulation) == third
+    assert await upcoming_slug(simulation) == third
 
 
-async def test_a_post_that_is_repeated_is_one_post_and_a_button_posts_the_next(simulation: Simulation) -> None:
+async def test_a_repeated_post_command_posts_once_and_offers_a_button_for_the_next(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     await simulation.slash("weekly post")
     repeated = await simulation.slash("weekly post")
@@ -58,57 +58,57 @@ async def test_a_post_that_is_repeated_is_one_post_and_a_button_posts_the_next(s
 
 
 @pytest.mark.parametrize(("command", "posts"), [("weekly skip", 0), ("weekly post", 2)])
-async def test_after_a_minute_it_is_meant_again(simulation: Simulation, command: str, posts: int) -> None:
+async def test_a_command_is_carried_out_again_after_a_minute(simulation: Simulation, command: str, posts: int) -> None:
     await simulation.slash("weekly subscribe", track="web")
     await simulation.slash(command)
     simulation.clock.move(seconds=61)
     assert "already" not in (await simulation.slash(command)).text
-    assert await coming(simulation) not in ("flask", "django")
+    assert await upcoming_slug(simulation) not in ("flask", "django")
     assert len(simulation.posts()) == posts
 
 
-async def test_a_repetition_is_known_after_a_restart(simulation: Simulation) -> None:
+async def test_a_repetition_is_recognized_after_a_restart(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     await simulation.slash("weekly skip")
     await simulation.restart()
     assert "I already skipped **Flask**" in (await simulation.slash("weekly skip")).text
 
 
-async def test_a_skip_and_a_post_do_not_repeat_each_other(simulation: Simulation) -> None:
+async def test_a_post_after_a_skip_is_not_a_repetition(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     await simulation.slash("weekly skip")
     assert "Posted [Django](" in (await simulation.slash("weekly post")).text
 
 
-async def test_a_post_that_discord_refused_can_be_repeated_at_once(simulation: Simulation) -> None:
+async def test_a_refused_post_can_be_repeated_immediately(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     simulation.env.inject_error("POST", "/channels/*/messages", status=403, code=50013)
     assert "was not posted" in (await simulation.slash("weekly post")).text
     assert "Posted [Flask](" in (await simulation.slash("weekly post")).text
 
 
-async def test_a_start_that_is_repeated_does_not_forget_a_post_between(simulation: Simulation) -> None:
+async def test_a_repeated_start_keeps_a_post_made_in_between(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web", start="django")
     simulation.clock.instant = (await simulation.subscription()).next_slot.instant
     await simulation.slash("weekly subscribe", start="flask")
     await simulation.deliver()
     await simulation.slash("weekly subscribe", start="flask")
-    assert await coming(simulation) == "django"
+    assert await upcoming_slug(simulation) == "django"
     simulation.clock.move(minutes=2)
     await simulation.slash("weekly subscribe", start="flask")
-    assert await coming(simulation) == "flask"
+    assert await upcoming_slug(simulation) == "flask"
 
 
-async def test_a_choice_is_not_repeated_either_if_its_post_was_late(simulation: Simulation) -> None:
+async def test_a_repeated_choice_is_recognized_after_a_late_post(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     simulation.clock.instant = (await simulation.subscription()).next_slot.instant + timedelta(minutes=10)
     await simulation.slash("weekly next", topic="numpy")
     await simulation.deliver()
     assert "I already posted [NumPy](" in (await simulation.slash("weekly next", topic="numpy")).text
-    assert await coming(simulation) == "flask"
+    assert await upcoming_slug(simulation) == "flask"
 
 
-async def test_a_post_that_took_long_is_repeated_within_a_minute_of_its_end(simulation: Simulation) -> None:
+async def test_the_minute_starts_when_a_slow_post_succeeds(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     simulation.env.inject_error("POST", "/channels/*/messages", status=500)
     assert "keep trying" in (await simulation.slash("weekly post")).text
@@ -118,19 +118,19 @@ async def test_a_post_that_took_long_is_repeated_within_a_minute_of_its_end(simu
     assert len(simulation.posts()) == 1
 
 
-async def test_a_choice_that_is_repeated_after_its_post_is_not_made_again(simulation: Simulation) -> None:
+async def test_a_repeated_choice_is_recognized_after_its_post(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     simulation.clock.instant = (await simulation.subscription()).next_slot.instant
     await simulation.slash("weekly next", topic="numpy")
     await simulation.deliver()
     assert "I already posted [NumPy](" in (await simulation.slash("weekly next", topic="numpy")).text
-    assert await coming(simulation) == "flask"
+    assert await upcoming_slug(simulation) == "flask"
 
 
-# Coming back
+# Resubscription
 
 
-async def test_a_channel_that_comes_back_goes_on_with_its_round_and_its_options(simulation: Simulation) -> None:
+async def test_a_resubscribed_channel_keeps_its_round_and_options(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web", pin=True, day=2, ping=simulation.learners)
     await simulation.next_week(2)
     before = await simulation.subscription()
@@ -139,21 +139,21 @@ async def test_a_channel_that_comes_back_goes_on_with_its_round_and_its_options(
     assert "continues where it stopped, with the same options" in answer.text
     after = await simulation.subscription()
     assert (after.options, after.round) == (before.options, before.round)
-    assert await coming(simulation) not in ("flask", "django")
+    assert await upcoming_slug(simulation) not in ("flask", "django")
 
     await simulation.slash("weekly unsubscribe")
     assert "gets a topic each week" in (await simulation.slash("weekly subscribe", start="flask")).text
-    assert await coming(simulation) == "flask"
+    assert await upcoming_slug(simulation) == "flask"
 
 
-# Unsetting
+# Reset
 
 
 @pytest.mark.parametrize(
     ("option", "given"),
     [("ping", "learners"), ("timezone", "Asia/Tokyo"), ("start", "django")],
 )
-async def test_an_option_of_the_channel_is_unset(simulation: Simulation, option: str, given: str) -> None:
+async def test_an_option_of_the_channel_is_reset(simulation: Simulation, option: str, given: str) -> None:
     value: Any = simulation.learners if option == "ping" else given
     await simulation.slash("weekly subscribe", track="web")
     fresh = (await simulation.subscription()).options
@@ -163,17 +163,17 @@ async def test_an_option_of_the_channel_is_unset(simulation: Simulation, option:
     assert answer.text.startswith("Reset. ")
     assert answer.private
     assert (await simulation.subscription()).options == fresh
-    assert await coming(simulation) == ("flask" if option == "start" else "django")
+    assert await upcoming_slug(simulation) == ("flask" if option == "start" else "django")
     assert "There was nothing to reset." in (await simulation.slash("weekly reset", option=option)).text
 
 
-async def test_a_chosen_topic_is_given_up(simulation: Simulation) -> None:
+async def test_the_chosen_topic_is_reset(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     await simulation.slash("weekly next", topic="numpy")
     assert "Next: **Flask**" in (await simulation.slash("weekly reset", option="next")).text
 
 
-async def test_the_channel_for_notices_is_the_system_channel_again(simulation: Simulation) -> None:
+async def test_the_notices_channel_is_reset_to_the_system_channel(simulation: Simulation) -> None:
     await simulation.has_system_channel(simulation.other)
     await simulation.slash("weekly settings", notices=simulation.text)
     assert "the system channel" in (await simulation.slash("weekly reset", option="notices")).text
@@ -182,16 +182,16 @@ async def test_the_channel_for_notices_is_the_system_channel_again(simulation: S
 
 
 @pytest.mark.parametrize("typed", ["ping", "Role to ping", " role to PING ", "Rolle, die erwähnt wird"])
-def test_the_name_of_an_option_is_taken_for_it(typed: str) -> None:
+def test_an_option_is_recognized_by_its_name_or_description(typed: str) -> None:
     assert parse_reset(typed) == "ping"
 
 
-def test_an_option_that_cannot_be_reset_is_refused_with_a_sentence() -> None:
+def test_an_option_that_cannot_be_reset_is_an_error() -> None:
     with pytest.raises(WeekbotError, match="Choose one of the suggested options"):
         parse_reset("track")
 
 
-# A post's thread is its channel
+# Threads of posts
 
 
 async def thread_of_a_post(simulation: Simulation) -> ChannelHandle:
@@ -213,40 +213,40 @@ PLACES = pytest.mark.parametrize(("opened", "parent"), [(thread_of_a_post, "text
 
 
 @PLACES
-async def test_every_command_in_a_posts_thread_means_its_channel(
+async def test_every_command_in_a_posts_thread_applies_to_its_channel(
     simulation: Simulation, opened: Any, parent: str
 ) -> None:
     thread, channel = await opened(simulation), getattr(simulation, parent)
     simulation.clock.move(minutes=2)
 
-    async def say(command: str, **options: Any) -> str:
+    async def response(command: str, **options: Any) -> str:
         return (await simulation.slash(command, at=thread, **options)).text
 
-    assert "This week's topic here: [Flask](" in await say("topic current")
-    assert "Posted in this channel" in await say("framework", name="flask")
+    assert "This week's topic here: [Flask](" in await response("topic current")
+    assert "Posted in this channel" in await response("framework", name="flask")
     [post] = simulation.posts(channel)
     await simulation.click(post, by=simulation.moderator, label="I finished it")
     assert "Next: Django" in (await simulation.slash("progress", at=thread)).labels
-    assert "This week: Django" in await say("weekly preview")
-    assert f"<#{channel.id}> is paused" in await say("weekly pause")
-    assert f"Next in <#{channel.id}>" in await say("weekly resume")
-    assert f"Next in <#{channel.id}>: **NumPy**" in await say("weekly next", topic="numpy")
-    assert f"Reset. <#{channel.id}>" in await say("weekly reset", option="next")
-    assert "Skipped **Django**" in await say("weekly skip")
-    assert "Posted [" in await say("weekly post")
-    assert f"Changed. <#{channel.id}>" in await say("weekly subscribe", day=3)
-    assert f"<#{channel.id}> gets no more weekly topics" in await say("weekly unsubscribe")
+    assert "This week: Django" in await response("weekly preview")
+    assert f"<#{channel.id}> is paused" in await response("weekly pause")
+    assert f"Next in <#{channel.id}>" in await response("weekly resume")
+    assert f"Next in <#{channel.id}>: **NumPy**" in await response("weekly next", topic="numpy")
+    assert f"Reset. <#{channel.id}>" in await response("weekly reset", option="next")
+    assert "Skipped **Django**" in await response("weekly skip")
+    assert "Posted [" in await response("weekly post")
+    assert f"Changed. <#{channel.id}>" in await response("weekly subscribe", day=3)
+    assert f"<#{channel.id}> gets no more weekly topics" in await response("weekly unsubscribe")
     assert await simulation.app.repositories.subscriptions.of_channel(thread.id) is None
 
 
-async def test_a_thread_that_is_subscribed_itself_means_itself(simulation: Simulation) -> None:
+async def test_a_command_in_a_subscribed_thread_applies_to_the_thread(simulation: Simulation) -> None:
     thread = await thread_of_a_post(simulation)
     await simulation.slash("weekly subscribe", channel=thread)
     assert f"<#{thread.id}> is paused" in (await simulation.slash("weekly pause", at=thread)).text
     assert not (await simulation.subscription()).paused
 
 
-async def test_an_unsubscription_that_is_repeated_in_a_posts_thread_ends_only_the_threads(
+async def test_a_repeated_unsubscription_in_a_thread_does_not_affect_its_channel(
     simulation: Simulation,
 ) -> None:
     thread = await thread_of_a_post(simulation)
@@ -256,14 +256,14 @@ async def test_an_unsubscription_that_is_repeated_in_a_posts_thread_ends_only_th
     assert (await simulation.subscription()).active
 
 
-async def test_a_thread_that_somebody_else_opened_is_no_posts_thread(simulation: Simulation) -> None:
+async def test_a_thread_that_is_not_a_posts_thread_is_not_its_channel(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
     opened = await simulation.bot_channel(simulation.text).create_thread(name="corner", type=PUBLIC)
     thread = next(each for each in simulation.text.threads if each.id == opened.id)
     assert "no weekly topic" in (await simulation.slash("weekly pause", at=thread)).text
 
 
-async def test_a_channel_given_by_name_means_its_thread_for_what_is_subscribed(simulation: Simulation) -> None:
+async def test_a_posts_thread_given_as_the_channel_option_stands_for_its_channel(simulation: Simulation) -> None:
     thread = await thread_of_a_post(simulation)
     assert f"<#{simulation.text.id}> is paused" in (await simulation.slash("weekly pause", channel=thread)).text
     last = (await simulation.app.repositories.deliveries.last([(await simulation.subscription()).id], *State)).values()

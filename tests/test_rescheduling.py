@@ -1,4 +1,4 @@
-"""Next slots that a wrong clock, or other rules of a time zone, have left wrong: they are put right by themselves."""
+"""Next slots that are wrong because of a wrong clock or changed time zone rules are corrected automatically."""
 
 from collections.abc import AsyncIterator
 from datetime import date, datetime, time, timedelta
@@ -33,12 +33,12 @@ async def store(bot: Bot, *statements: Any) -> None:
 
 
 async def ledger(bot: Bot) -> list[Delivery]:
-    """The latest first."""
+    """Return all deliveries, the latest first."""
     return [entry.delivery async for entry in latest_deliveries(bot.process.database, DeliveryFilter(), 200)]
 
 
 def id_at(instant: datetime) -> int:
-    """A message's id."""
+    """Return the ID of a message sent at that instant."""
     return int((instant - DISCORD_EPOCH) / timedelta(milliseconds=1)) << 22
 
 
@@ -51,7 +51,7 @@ async def weekly_posts(bot: Bot, first: datetime, weeks: int) -> None:
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
-async def test_after_a_clock_was_a_year_ahead_each_week_has_its_post(bot: Bot, restarted: bool) -> None:
+async def test_each_week_has_its_post_after_the_clock_was_a_year_ahead(bot: Bot, restarted: bool) -> None:
     for channel_id in (CHANNEL, OTHER):
         await bot.subscribe(channel_id)
     await bot.tick(SLOT)
@@ -67,7 +67,7 @@ async def test_after_a_clock_was_a_year_ahead_each_week_has_its_post(bot: Bot, r
 
 
 @pytest.mark.parametrize("ahead", [2 * DAY, 9 * DAY, YEAR], ids=str)
-async def test_a_slot_that_was_missed_by_a_wrong_clock_gets_its_post_when_the_clock_is_right(
+async def test_a_slot_missed_because_of_a_wrong_clock_is_posted_once_the_clock_is_right(
     bot: Bot, ahead: timedelta
 ) -> None:
     await bot.subscribe()
@@ -80,7 +80,7 @@ async def test_a_slot_that_was_missed_by_a_wrong_clock_gets_its_post_when_the_cl
     assert (await bot.subscription()).next_slot.instant == SLOT + WEEK
 
 
-async def test_a_process_that_leads_again_corrects_what_another_ones_clock_did(bot: Bot) -> None:
+async def test_a_leader_corrects_the_slots_of_another_process_with_a_wrong_clock(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
     other = bot.another(bot.sender)
@@ -91,7 +91,7 @@ async def test_a_process_that_leads_again_corrects_what_another_ones_clock_did(b
     assert (await bot.subscription()).next_slot.instant == SLOT + WEEK
 
 
-async def test_a_next_slot_that_was_computed_by_a_wrong_clock_is_computed_again(bot: Bot) -> None:
+async def test_a_next_slot_computed_with_a_wrong_clock_is_recomputed(bot: Bot) -> None:
     await bot.subscribe()
     await bot.change(subscription_rules.pause)
     await bot.change(lambda current: subscription_rules.resume(current, SLOT + YEAR))
@@ -101,7 +101,7 @@ async def test_a_next_slot_that_was_computed_by_a_wrong_clock_is_computed_again(
     assert bot.topics() == ["flask"]
 
 
-async def test_what_is_tried_again_much_later_by_a_wrong_clock_is_tried_now(bot: Bot) -> None:
+async def test_a_retry_scheduled_by_a_wrong_clock_is_moved_to_now(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.following = [RetryableError("later")]
     await bot.tick(SLOT)
@@ -111,7 +111,7 @@ async def test_what_is_tried_again_much_later_by_a_wrong_clock_is_tried_now(bot:
     assert len(bot.step_names()) == 1
 
 
-async def test_a_post_that_a_wrong_clock_could_not_send_comes_in_its_week_with_the_chosen_topic(bot: Bot) -> None:
+async def test_a_delivery_claimed_too_early_is_withdrawn_and_its_topic_chosen_again(bot: Bot) -> None:
     await bot.subscribe()
     await bot.change(lambda current: subscription_rules.choose(current, "numpy"))
     await store(bot, update(subscriptions).values(next_slot=SLOT + 52 * WEEK, next_week=(MONDAY + 52 * WEEK).date()))
@@ -125,7 +125,7 @@ async def test_a_post_that_a_wrong_clock_could_not_send_comes_in_its_week_with_t
     assert bot.topics() == ["numpy"]
 
 
-async def test_a_post_that_a_wrong_clock_sent_counts_for_the_week_in_which_it_was_sent(bot: Bot) -> None:
+async def test_a_post_sent_with_a_wrong_clock_counts_for_the_actual_week(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(MONDAY + 52 * WEEK + 2 * timedelta(hours=1))
     assert bot.topics() == ["flask"]
@@ -139,7 +139,7 @@ async def test_a_post_that_a_wrong_clock_sent_counts_for_the_week_in_which_it_wa
     assert len({each.id for each in await ledger(bot)}) == 53
 
 
-async def test_a_clock_that_is_behind_withdraws_nothing(bot: Bot) -> None:
+async def test_a_clock_that_is_behind_changes_no_deliveries(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
     await bot.tick(SLOT + WEEK + 2 * DAY)
@@ -152,30 +152,30 @@ async def test_a_clock_that_is_behind_withdraws_nothing(bot: Bot) -> None:
     ]
 
 
-# Rules that have changed
+# Changed time zone rules
 
 
-async def moved(bot: Bot, by: timedelta, channel_id: int = CHANNEL) -> None:
-    """Have the next slot stored as other rules of the zone had it."""
+async def move_next_slot(bot: Bot, by: timedelta, channel_id: int = CHANNEL) -> None:
+    """Move the stored next slot, as if it had been computed with other time zone rules."""
     instant = (await bot.subscription(channel_id)).next_slot.instant
     this = update(subscriptions).where(subscriptions.c.channel_id == channel_id)
     await store(bot, this.values(next_slot=instant + by))
 
 
 @pytest.mark.parametrize("hours", [-3, -1, 1, 3])
-async def test_a_slot_follows_the_rules_of_its_zone_as_they_are_at_the_start(bot: Bot, hours: int) -> None:
+async def test_a_slot_follows_the_time_zone_rules_at_the_start(bot: Bot, hours: int) -> None:
     await bot.subscribe(timezone="Europe/Berlin")
     await bot.subscribe(OTHER, timezone="Asia/Tokyo")
     right = [(await bot.subscription(channel_id)).next_slot for channel_id in (CHANNEL, OTHER)]
-    await moved(bot, timedelta(hours=hours))
+    await move_next_slot(bot, timedelta(hours=hours))
     await bot.process.restart()
     await bot.tick(MONDAY)
     assert [(await bot.subscription(channel_id)).next_slot for channel_id in (CHANNEL, OTHER)] == right
 
 
-async def test_a_slot_that_had_come_by_the_old_rules_alone_waits_for_the_new_ones(bot: Bot) -> None:
+async def test_a_slot_due_only_by_the_old_rules_waits_for_the_new_time(bot: Bot) -> None:
     await bot.subscribe()
-    await moved(bot, -timedelta(hours=1))
+    await move_next_slot(bot, -timedelta(hours=1))
     await bot.process.restart()
     await bot.tick(SLOT - timedelta(minutes=30))
     assert bot.topics() == []
@@ -183,11 +183,11 @@ async def test_a_slot_that_had_come_by_the_old_rules_alone_waits_for_the_new_one
     assert bot.topics() == ["flask"]
 
 
-async def test_no_local_week_has_two_posts_as_its_rules_changed(bot: Bot) -> None:
-    """As where a country changes sides of the date line: the stored instant was Monday, and is Sunday now."""
+async def test_a_change_of_time_zone_rules_causes_no_second_post_in_a_local_week(bot: Bot) -> None:
+    """A country crosses the date line: the stored instant was on a Monday and is on a Sunday now."""
     await bot.subscribe(at=time(0, 30))
     await bot.tick(MONDAY + WEEK)
-    await moved(bot, -DAY)
+    await move_next_slot(bot, -DAY)
     await bot.process.restart()
     await bot.tick(MONDAY + 2 * WEEK - DAY)
     assert len(bot.topics()) == 1
@@ -195,7 +195,7 @@ async def test_no_local_week_has_two_posts_as_its_rules_changed(bot: Bot) -> Non
     assert len(bot.topics()) == 2
 
 
-async def test_all_of_many_channels_are_moved(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_channels_are_rescheduled_in_batches(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekbot.store.rescheduling.BATCH_SIZE", 3)
     for number in range(10):
         await bot.subscribe(100 + number, timezone=("UTC", None)[number % 2])
@@ -205,15 +205,15 @@ async def test_all_of_many_channels_are_moved(bot: Bot, monkeypatch: pytest.Monk
         assert set(await connection.scalars(select(subscriptions.c.next_slot))) == {SLOT}
 
 
-@given(weekly=weeklies, start=instants, later=st.timedeltas(timedelta(), 9 * DAY), had_last=st.booleans())
+@given(weekly=weeklies, start=instants, later=st.timedeltas(timedelta(), 9 * DAY), has_last=st.booleans())
 @settings(deadline=None)
-def test_a_slot_that_is_right_stays(weekly: Weekly, start: datetime, later: timedelta, *, had_last: bool) -> None:
-    last = next_slot(weekly, start) if had_last else None
+def test_a_correct_slot_is_kept(weekly: Weekly, start: datetime, later: timedelta, *, has_last: bool) -> None:
+    last = next_slot(weekly, start) if has_last else None
     slot = next_slot(weekly, start, last)
     assert recompute_slot(weekly, slot, last, start + later) == slot
 
 
-def test_a_slot_far_away_is_the_next_one_after_the_last() -> None:
+def test_a_slot_far_in_the_future_is_replaced_by_the_next_one() -> None:
     weekly = Weekly(0, time(9), ZoneInfo("UTC"))
     far = Slot(SLOT + 52 * WEEK, date(2027, 11, 22), weekly.zone)
     assert recompute_slot(weekly, far, None, MONDAY).instant == SLOT
@@ -229,12 +229,12 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield place
 
 
-async def test_a_bot_starts_with_slots_that_a_clock_a_year_ahead_has_used_up(place: Place) -> None:
+async def test_a_bot_starts_with_slots_claimed_by_a_clock_a_year_ahead(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.enter(channel)
     week = slot.date() - timedelta(days=slot.weekday())
     missed = {"subscription_id": 1, "topic": "flask", "round": 1, "scheduled": True, "chosen": False, "attempts": 0}
-    used_up = [
+    claimed_slots = [
         missed | {"id": scheduled_id(channel.id, week + n * WEEK), "slot": slot + n * WEEK, "state": State.MISSED}
         for n in range(52)
     ]
@@ -242,7 +242,7 @@ async def test_a_bot_starts_with_slots_that_a_clock_a_year_ahead_has_used_up(pla
     values = {"last_slot": slot + last, "last_week": week + last, "last_zone": "UTC"}
     values |= {"next_slot": slot + following, "next_week": week + following}
     async with place.database() as database, database.write() as connection:
-        await connection.execute(insert(deliveries), used_up)
+        await connection.execute(insert(deliveries), claimed_slots)
         await connection.execute(update(subscriptions).values(**values))
     place.more = {"WEEKBOT_LOG_LEVEL": "WARNING"}
     async with place.running(slot + timedelta(seconds=5)):

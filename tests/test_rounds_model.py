@@ -1,4 +1,4 @@
-"""Rounds of a short track, with edits, choices, skips and refusals made up at random: no topic is lost or repeated."""
+"""Rounds of a short track with random edits, choices, skips and refusals: no topic is lost or repeated."""
 
 import asyncio
 from collections import Counter
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class Mood(Enum):
-    """How Discord answers a post."""
+    """Discord's response to a post."""
 
     TAKES = auto()
     REFUSES = auto()
@@ -74,27 +74,27 @@ class Rounds(RuleBasedStateMachine):
         self.sender = MoodySender()
         self.bot = Bot(f"sqlite:///{file}", self.whole, FakeClock(), self.sender)
         self.bot.shelf.put(*SLUGS)
-        self.first_round = self.subscribe().round  # of those that nobody broke off
+        self.first_round = self.subscribe().round  # the first round since the last restart of the track
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
     def teardown(self) -> None:
-        self.do(self.all_goes_well())
+        self.do(self.complete_two_rounds())
         self.no_topic_is_lost_or_repeated()
         self.do(self.bot.process.close())
         self.runner.close()
         self.folder.cleanup()
 
-    async def all_goes_well(self) -> None:
-        """Let two rounds pass in which nothing hinders."""
+    async def complete_two_rounds(self) -> None:
+        """Let two rounds pass without errors."""
         self.sender.mood = Mood.TAKES
         if (await self.bot.subscription()).paused:
             await self.bot.change(lambda current: subscription_rules.resume(current, self.bot.clock.now()))
         await self.run(weeks=2 * len(SLUGS) + 1)
 
     async def run(self, **during: float) -> None:
-        """Tick each minute for so long, leaving out those minutes in which there is nothing to do."""
+        """Tick each minute for that duration, except minutes in which nothing is due."""
         until = self.bot.clock.now() + timedelta(**during)
         while (event := await self.next_event()) <= until:
             await self.bot.tick(max(event, self.bot.clock.now() + MINUTE))
@@ -105,35 +105,35 @@ class Rounds(RuleBasedStateMachine):
         slots = [] if subscription.paused else [subscription.next_slot.instant]
         return min([*([retry] if retry else []), *slots], default=NEVER)
 
-    # What happens
+    # Events
 
     @rule(hours=st.integers(1, 12) | st.integers(24, 24 * 9))
-    def time_passes(self, hours: int) -> None:
+    def let_time_pass(self, hours: int) -> None:
         self.do(self.run(hours=hours))
 
     @rule(on_monday=moods, then=moods, topic=st.none() | topics)
-    def a_sundays_post_is_held_up_until_mondays_slot(self, on_monday: Mood, then: Mood, topic: str | None) -> None:
+    def delay_a_sunday_post_until_mondays_slot(self, on_monday: Mood, then: Mood, topic: str | None) -> None:
         self.resume()
         self.subscribe(weekday=6, at=time(20))
-        self.passes_slot_in(Mood.ASKS_TO_WAIT)
+        self.pass_slot_in(Mood.ASKS_TO_WAIT)
         self.subscribe(weekday=0, at=time(6))
-        self.passes_slot_in(on_monday)
+        self.pass_slot_in(on_monday)
         if topic:
             self.choose(topic)
         self.sender.mood = then
         self.do(self.run(hours=12))
 
-    def passes_slot_in(self, mood: Mood) -> None:
+    def pass_slot_in(self, mood: Mood) -> None:
         slot = self.do(self.bot.subscription()).next_slot.instant
         self.do(self.run(seconds=max(0, (slot - self.bot.clock.now() - MINUTE).total_seconds())))
         self.sender.mood = mood
         self.do(self.run(minutes=5))
 
     @rule(mood=moods)
-    def discord_is_in_a(self, mood: Mood) -> None:
+    def set_mood(self, mood: Mood) -> None:
         self.sender.mood = mood
 
-    # What moderators do
+    # Moderators' actions
 
     @rule(weekday=st.integers(0, 6), at=st.builds(time, st.integers(0, 23)))
     def edit(self, weekday: int, at: time) -> None:
@@ -144,7 +144,7 @@ class Rounds(RuleBasedStateMachine):
         self.do(self.bot.choose(topic))
 
     @rule(topic=topics)
-    def begin_anew_with(self, topic: str) -> None:
+    def restart_with(self, topic: str) -> None:
         self.first_round = self.subscribe(start_topic=topic).round
 
     @rule()
@@ -170,17 +170,17 @@ class Rounds(RuleBasedStateMachine):
     def change(self, change: Callable[[Subscription], Subscription]) -> None:
         self.do(self.bot.change(change))
 
-    # What is promised
+    # Invariants
 
     @invariant()
     def no_topic_is_lost_or_repeated(self) -> None:
         rows = self.do(self.ledger())
-        had = [row for row in rows if row.state in USED_STATES]
-        if not any(row.state == State.PENDING for row in had):
-            for round_ in range(self.first_round, max((row.round for row in had), default=1)):
-                assert {row.topic for row in had if row.round == round_} == set(SLUGS), "a topic was lost"
-        in_turn = Counter((row.round, row.topic) for row in had if not row.chosen)
-        assert max(in_turn.values(), default=1) == 1, "a topic came twice in a round"
+        used = [row for row in rows if row.state in USED_STATES]
+        if not any(row.state == State.PENDING for row in used):
+            for round_ in range(self.first_round, max((row.round for row in used), default=1)):
+                assert {row.topic for row in used if row.round == round_} == set(SLUGS), "a topic was lost"
+        in_order = Counter((row.round, row.topic) for row in used if not row.chosen)
+        assert max(in_order.values(), default=1) == 1, "a topic was posted twice in a round"
 
     async def ledger(self) -> list[Row[Any]]:
         async with self.bot.process.database.read() as connection:
@@ -194,7 +194,7 @@ def test_no_topic_of_a_round_is_lost_or_repeated(library: Library, sqlite_templa
         whole = library
         template = sqlite_template
 
-    # A life that fails is readable as it is, and each shorter one would take seconds to try.
+    # No shrinking: a failing run is readable as it is, and each shorter one would take seconds to try.
     phases = (Phase.explicit, Phase.reuse, Phase.generate)
     run_state_machine_as_test(
         RoundsOfThisLibrary,

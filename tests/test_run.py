@@ -41,7 +41,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield place
 
 
-async def test_a_due_topic_is_posted_once_to_each_channel_and_not_again_after_a_restart(place: Place) -> None:
+async def test_a_due_topic_is_posted_once_to_each_channel_despite_a_restart(place: Place) -> None:
     one, other = place.guild.add_text_channel("one"), place.guild.add_text_channel("other")
     slot = await place.subscribe(one, other)
     async with place.running(slot + timedelta(seconds=5)):
@@ -51,7 +51,7 @@ async def test_a_due_topic_is_posted_once_to_each_channel_and_not_again_after_a_
     assert [len(posts(place, channel)) for channel in (one, other)] == [1, 1]
 
 
-async def test_the_next_week_brings_the_next_topic(place: Place) -> None:
+async def test_the_next_week_has_the_next_topic(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.subscribe(channel)
     async with place.running(slot + timedelta(seconds=5)):
@@ -62,7 +62,7 @@ async def test_the_next_week_brings_the_next_topic(place: Place) -> None:
     assert first.splitlines()[0] != second.splitlines()[0]
 
 
-async def test_a_slot_that_passed_while_it_was_stopped_is_posted_two_hours_late(place: Place) -> None:
+async def test_a_slot_missed_two_hours_ago_is_posted_late(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.subscribe(channel)
     async with place.running(slot + timedelta(hours=2)):
@@ -71,7 +71,7 @@ async def test_a_slot_that_passed_while_it_was_stopped_is_posted_two_hours_late(
     assert len(posts(place, channel)) == 1
 
 
-async def test_a_slot_that_passed_thirty_hours_ago_is_a_miss_that_status_shows(place: Place) -> None:
+async def test_a_slot_missed_thirty_hours_ago_is_shown_as_missed(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.subscribe(channel)
     async with place.running(slot + timedelta(hours=30)), asyncio.timeout(60):
@@ -81,7 +81,7 @@ async def test_a_slot_that_passed_thirty_hours_ago_is_a_miss_that_status_shows(p
     assert not posts(place, channel)
 
 
-async def test_moderators_are_told_a_day_ahead_of_a_channel_that_cannot_be_posted_in(place: Place) -> None:
+async def test_moderators_get_a_notice_a_day_before_a_post_that_would_fail(place: Place) -> None:
     channel, system = place.guild.add_text_channel("weekly"), place.guild.add_text_channel("system")
     place.guild.system_channel = system
     slot = await place.subscribe(channel)
@@ -93,7 +93,7 @@ async def test_moderators_are_told_a_day_ahead_of_a_channel_that_cannot_be_poste
 
 
 @pytest.mark.parametrize(("archived", "problem"), [(False, "the thread is gone"), (True, "archived and locked")])
-async def test_moderators_are_told_an_hour_ahead_of_a_thread_that_cannot_be_posted_in(
+async def test_moderators_get_a_notice_an_hour_before_a_post_in_an_unusable_thread(
     place: Place, *, archived: bool, problem: str
 ) -> None:
     parent, system = place.guild.add_text_channel("weekly"), place.guild.add_text_channel("system")
@@ -115,7 +115,7 @@ async def test_moderators_are_told_an_hour_ahead_of_a_thread_that_cannot_be_post
     assert problem in notice.text
 
 
-async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its_post(place: Place) -> None:
+async def test_a_server_that_reinvites_the_stopped_bot_gets_its_post(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.subscribe(channel)
     async with place.running(slot - timedelta(days=2)), place.database() as database, asyncio.timeout(60):
@@ -123,13 +123,13 @@ async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its
         while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     place.guild.invite_bot()
-    place.server.latency = 0.3  # what the bot asks is answered later than it knows what is due
+    place.server.latency = 0.3  # the bot knows which posts are due before its requests are answered
     async with place.running(slot + timedelta(minutes=5)), asyncio.timeout(60):
         while not posts(place, channel):
             assert "Blocked" not in await place.status(channel)
 
 
-async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left(place: Place) -> None:
+async def test_a_left_servers_data_is_deleted_after_thirty_days(place: Place) -> None:
     slot = await place.subscribe(place.guild.add_text_channel("weekly"))
     async with place.running(slot), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
@@ -157,7 +157,7 @@ async def test_lookups_and_autocomplete_are_answered(place: Place) -> None:
     assert choices[0]["value"] == "flask"
 
 
-async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
+async def test_an_invalid_token_ends_the_bot_with_one_line(place: Place) -> None:
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_DISCORD_TOKEN="wrong")
     errors = (await bot.communicate())[1].decode().strip().splitlines()
     assert bot.returncode == 1
@@ -166,7 +166,7 @@ async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
     assert len(place.server.requests) <= 2
 
 
-async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> None:
+async def test_unknown_settings_are_logged_at_the_start(place: Place) -> None:
     unknown = {"WEEKBOT_CATCHUP_HOURS": "a value", "WEEKBOT_DISCORD_TOKEN": "'wrong'\r"}
     bot = await place.start(sys.executable, "-m", "weekbot", "run", **unknown)
     errors = (await bot.communicate())[1].decode()
@@ -185,9 +185,7 @@ async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> 
         ("DATABASE_URL", "sqlite:////dev/null/weekbot.db", ""),
     ],
 )
-async def test_the_last_line_of_a_log_for_machines_is_one_of_json(
-    place: Place, setting: str, value: str, sentence: str
-) -> None:
+async def test_the_last_line_of_a_json_log_is_json(place: Place, setting: str, value: str, sentence: str) -> None:
     given = {"WEEKBOT_LOG_FORMAT": "json", f"WEEKBOT_{setting}": value}
     bot = await place.start(sys.executable, "-m", "weekbot", "run", **given)
     last = json.loads((await bot.communicate())[1].decode().splitlines()[-1])
@@ -198,7 +196,7 @@ async def test_the_last_line_of_a_log_for_machines_is_one_of_json(
     assert (last["version"], last["commit"]) == tuple(build_info().values())
 
 
-async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_without_asking_again(place: Place) -> None:
+async def test_a_revoked_token_ends_the_bot_with_one_line_and_without_retries(place: Place) -> None:
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(20)]
     slot = await place.subscribe(*channels)
     start = place.at(slot - timedelta(seconds=2))
@@ -216,7 +214,7 @@ async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_witho
     assert [len(posts(place, channel)) for channel in channels] == [1] * len(channels)
 
 
-async def test_a_gateway_that_does_not_accept_the_token_ends_it_with_one_line(place: Place) -> None:
+async def test_a_token_refused_by_the_gateway_ends_the_bot_with_one_line(place: Place) -> None:
     bot = await place.start(sys.executable, "-m", "weekbot", "run")
     await place.server.ready()
     place.server.world.token = "another"
@@ -227,7 +225,7 @@ async def test_a_gateway_that_does_not_accept_the_token_ends_it_with_one_line(pl
     assert not any("Traceback" in line for line in errors), "\n".join(errors)
 
 
-async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(place: Place) -> None:
+async def test_a_second_signal_ends_the_bot_immediately_without_losing_or_duplicating_a_post(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.subscribe(channel)
     place.server.rest.faults.pending.append(
@@ -235,14 +233,14 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
     )
     bot = await place.start(sys.executable, str(RUN_AT), place.at(slot), "1")
     async with asyncio.timeout(30):
-        while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
+        while not posts(place, channel):  # noqa: ASYNC110 - there is no event for a held request
             await asyncio.sleep(0.05)
     bot.terminate()
     await heard(bot, "stopping; requests in flight")
     async with asyncio.timeout(15):
         while bot.returncode is None:
             bot.terminate()
-            await asyncio.sleep(0.05)  # as somebody who presses Ctrl-C again and again
+            await asyncio.sleep(0.05)  # like a user who presses Ctrl-C repeatedly
     assert bot.returncode == 1
     async with place.running(slot + timedelta(minutes=5)), asyncio.timeout(60):
         while "Last: " not in await place.status(channel):  # noqa: ASYNC110 - as a moderator would
@@ -251,30 +249,30 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
 
 
 async def test_one_signal_delivered_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    time, ends = 100.0, list[str]()
+    time, exits = 100.0, list[str]()
     monkeypatch.setattr(signals, "now", lambda: time)
-    monkeypatch.setattr(signals, "_exit_at_once", ends.append)
+    monkeypatch.setattr(signals, "_exit_at_once", exits.append)
     monkeypatch.setattr(signals, "_start_timer", lambda *_: None)
     stop = signals.stop_signal()
 
-    async def told() -> None:
+    async def send_signal() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0)  # the loop reads the signal from a socket
         await asyncio.sleep(0.01)
 
-    await told()
+    await send_signal()
     assert stop.is_set()
     for after in (0.001, 0.9):
         time = 100 + after
-        await told()
-    assert ends == []
+        await send_signal()
+    assert exits == []
     time = 101.1
-    await told()
-    assert ends == ["a second signal to stop was received"]
+    await send_signal()
+    assert exits == ["a second signal to stop was received"]
 
 
-async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
-    """No warnings of libraries, and a line for a connection that was lost."""
+async def test_a_start_and_a_reconnect_log_no_warnings(place: Place) -> None:
+    """Libraries log no warnings, and the lost connection is one line."""
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_LEVEL="INFO", WEEKBOT_LOG_FORMAT="json")
     await place.server.ready()
     await place.server.until(lambda: place.server.world.commands.of(0), "registered commands")
@@ -288,7 +286,7 @@ async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
     assert len([line for line in lines if "gateway" in line["logger"]]) == 1
 
 
-async def test_what_does_not_stop_in_time_is_ended() -> None:
+async def test_a_process_that_does_not_stop_in_time_exits() -> None:
     hanging = """if True:
         import asyncio, os, signal, time
         from weekbot.runtime import signals
@@ -309,18 +307,18 @@ async def test_what_does_not_stop_in_time_is_ended() -> None:
     )
 
 
-async def said(bot: asyncio.subprocess.Process, words: str) -> str:
-    """The next line of its log that has these words."""
+async def log_line(bot: asyncio.subprocess.Process, words: str) -> str:
+    """Return the next line of the log that contains the words."""
     assert bot.stderr
     while words not in (line := (await bot.stderr.readline()).decode()):
         assert line, "the log ended"
     return line
 
 
-async def test_discord_that_is_away_at_its_start_is_waited_for(place: Place) -> None:
+async def test_the_bot_waits_for_an_unreachable_discord_at_its_start(place: Place) -> None:
     async with place.server.outage(refuses=True):
         bot = await place.start(sys.executable, "-m", "weekbot", "run")
-        assert "trying again" in await said(bot, "Discord cannot be reached")
+        assert "trying again" in await log_line(bot, "Discord cannot be reached")
     await place.server.ready()
     bot.send_signal(signal.SIGTERM)
     errors = (await bot.communicate())[1].decode()
@@ -328,24 +326,24 @@ async def test_discord_that_is_away_at_its_start_is_waited_for(place: Place) -> 
     assert "Traceback" not in errors
 
 
-async def test_trouble_between_log_in_and_connection_is_waited_out(place: Place) -> None:
+async def test_an_error_between_login_and_connection_is_retried(place: Place) -> None:
     place.server.fail_next("GET", r"/gateway/bot$", 503)
     async with place.running() as bot:
-        assert await said(bot, "the gateway's address is unavailable")
+        assert await log_line(bot, "the gateway's address is unavailable")
     assert len(place.server.sent("GET", "/gateway/bot")) == 2
 
 
 async def test_the_log_shows_the_invite_link(place: Place) -> None:
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_FORMAT="json")
     await place.server.ready()
-    line = await said(bot, "invite with")
+    line = await log_line(bot, "invite with")
     bot.send_signal(signal.SIGINT)
     await bot.communicate()
     assert bot.returncode == 0
     assert f"client_id={place.server.world.application.id}" in line
 
 
-async def test_a_delivery_ends_with_one_line_that_has_its_ids(place: Place) -> None:
+async def test_a_delivery_is_logged_in_one_line_with_its_ids(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.subscribe(channel)
     place.more = {"WEEKBOT_LOG_FORMAT": "json", "WEEKBOT_LOG_LEVEL": "INFO"}
@@ -362,7 +360,7 @@ async def test_a_delivery_ends_with_one_line_that_has_its_ids(place: Place) -> N
     assert line["late_seconds"] >= 0
 
 
-async def test_a_saved_file_shows_in_the_next_lookup_and_a_broken_one_is_named_in_the_log(place: Place) -> None:
+async def test_a_saved_file_is_used_by_the_next_lookup_and_a_broken_one_is_logged(place: Place) -> None:
     shutil.copytree(CONTENT, place.folder / "content")
     channel = place.guild.add_text_channel("talk")
     path = place.folder / "content" / "topics" / "flask.md"
@@ -405,11 +403,11 @@ async def test_a_follower_gets_the_home_channels_post_once(place: Place) -> None
     async with place.running(subscription.next_slot.instant + timedelta(seconds=5)):
         await posted(place, talk)
     assert [len(posts(place, channel)) for channel in (home, talk)] == [1, 1]
-    [_, copy] = place.server.messages_in(talk)  # the first one tells of the follower
+    [_, copy] = place.server.messages_in(talk)  # the first one announces the follower
     assert copy.components == []
 
 
-async def test_without_a_home_channel_there_is_nothing_to_follow(place: Place) -> None:
+async def test_there_is_no_follow_command_without_a_home_channel(place: Place) -> None:
     async with place.running():
         weekly = place.server.world.commands.named("weekly", place.guild.id)
     assert "'name': 'subscribe'" in str(weekly)
@@ -419,14 +417,14 @@ async def test_without_a_home_channel_there_is_nothing_to_follow(place: Place) -
 LOCALES = {"de": "de", "es-ES": "es", "es-419": "es", "fr": "fr", "pt-BR": "pt_BR"}
 
 
-async def test_commands_are_listed_by_their_names_in_every_language(place: Place) -> None:
+async def test_commands_are_registered_with_their_names_in_every_language(place: Place) -> None:
     async with place.running():
         weekly = place.server.world.commands.named("weekly", place.guild.id).body
     subscribe = next(each for each in weekly["options"] if each["name"] == "subscribe")
     channel = next(each for each in subscribe["options"] if each["name"] == "channel")
     monday = next(each for each in subscribe["options"] if each["name"] == "day")["choices"][0]
-    for locale, spoken in LOCALES.items():
-        tr = language_of(spoken)
+    for locale, language in LOCALES.items():
+        tr = language_of(language)
         assert weekly["name_localizations"][locale] == tr.word("command", "weekly") != "weekly"
         assert subscribe["name_localizations"][locale] == tr.word("command", "subscribe") != "subscribe"
         assert (
@@ -455,7 +453,7 @@ async def test_a_german_member_of_an_english_server_is_answered_in_german(place:
         assert tr("You need the **Manage Server** permission for this.") in refused.text
 
 
-async def test_a_german_server_gets_german_posts_also_from_a_bot_that_did_not_see_it_change(place: Place) -> None:
+async def test_a_server_whose_locale_changed_while_the_bot_was_offline_gets_german_posts(place: Place) -> None:
     channel, other = place.guild.add_text_channel("one"), place.guild.add_text_channel("other")
     slot = await place.subscribe(channel, other)
     place.guild.save_locales("de")
@@ -465,7 +463,7 @@ async def test_a_german_server_gets_german_posts_also_from_a_bot_that_did_not_se
     assert all("Diese Woche: So nutzt du diese Wochen" in text for text in texts)
 
 
-async def test_on_postgresql_it_posts_once_also_after_a_restart(place: Place) -> None:
+async def test_a_post_on_postgresql_is_not_repeated_after_a_restart(place: Place) -> None:
     with database_url() as url:
         place.more["WEEKBOT_DATABASE_URL"] = url
         channel = place.guild.add_text_channel("weekly")
@@ -477,7 +475,7 @@ async def test_on_postgresql_it_posts_once_also_after_a_restart(place: Place) ->
     assert len(posts(place, channel)) == 1
 
 
-async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_again_and_posts(place: Place) -> None:
+async def test_a_bot_becomes_the_leader_again_after_its_database_session_was_cut(place: Place) -> None:
     with database_url() as url:
         place.more["WEEKBOT_DATABASE_URL"] = url
         channel = place.guild.add_text_channel("weekly")
@@ -485,15 +483,17 @@ async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_a
         async with place.running() as bot:
             await heard(bot, "is the leader from now on")
             async with place.database() as database, database.write() as connection:
-                of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-                await connection.exec_driver_sql(of_locks)
+                cut_lock_sessions = (
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                )
+                await connection.exec_driver_sql(cut_lock_sessions)
             assert "this process sends nothing" in await heard(bot, "the database is unreachable")
             await heard(bot, "is the leader from now on")
             assert "Posted" in (await place.server.interact(channel, "weekly post")).text
     assert len(posts(place, channel)) == 1
 
 
-async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_other_has_to(place: Place) -> None:
+async def test_two_processes_answer_their_own_shards_and_one_leads_until_it_is_killed(place: Place) -> None:
     place.server.world.shards = 2
     other = place.server.add_guild("On the other shard")
     here, there, forum = place.guild.add_text_channel("here"), other.add_text_channel("there"), other.add_forum("forum")
@@ -504,10 +504,10 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
         await heard(first, "is the leader from now on")
         second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
-        for channel, where in ((here, here), (there, there), (there, forum)):
-            subscribed = await place.server.interact(channel, "weekly subscribe", {"channel": where})
+        for channel, target in ((here, here), (there, there), (there, forum)):
+            subscribed = await place.server.interact(channel, "weekly subscribe", {"channel": target})
             assert "First: " in subscribed.text
-            assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
+            assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": target})).text
         first.kill()
         await first.communicate()
         await heard(second, "is the leader from now on (term 2)")
@@ -520,7 +520,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
     assert "This week" in thread.name
 
 
-async def test_sighup_reads_the_content_again(place: Place) -> None:
+async def test_sighup_reloads_the_content(place: Place) -> None:
     async with place.running() as bot:
         bot.send_signal(signal.SIGHUP)
         assert "content reloaded: 62 topics" in await heard(bot, "content reloaded")
@@ -542,7 +542,7 @@ COUNTED = {
 
 
 def health_port(place: Place) -> int:
-    """Let the bot serve its health at a free port, and return it."""
+    """Set a free port for the bot's health server, and return it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -551,7 +551,7 @@ def health_port(place: Place) -> int:
 
 
 @pytest.mark.long
-async def test_idle_connections_to_its_health_port_keep_it_from_nothing(place: Place) -> None:
+async def test_idle_connections_to_the_health_port_do_not_affect_the_bot(place: Place) -> None:
     port, place.most_descriptors = health_port(place), 300
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(5)]
     await place.subscribe(*channels)
@@ -567,7 +567,7 @@ async def test_idle_connections_to_its_health_port_keep_it_from_nothing(place: P
                 assert answer.status == 200, await answer.text()
 
 
-async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
+async def test_the_metrics_are_served_at_the_configured_port(place: Place) -> None:
     port = health_port(place)
     channel = place.guild.add_text_channel("talk")
     async with place.running():
@@ -578,12 +578,12 @@ async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
         await place.server.drop()
         await place.server.ready()
         async with aiohttp.ClientSession() as session:
-            text = await shown(session, f"http://127.0.0.1:{port}/metrics", COUNTED)
+            text = await metrics_with(session, f"http://127.0.0.1:{port}/metrics", COUNTED)
     assert re.search(r'^weekbot_content_info\{version="[0-9a-f]{12}"\} 1.0$', text, re.MULTILINE)
 
 
-async def shown(session: aiohttp.ClientSession, url: str, lines: set[str]) -> str:
-    """The metrics, as soon as they have those lines."""
+async def metrics_with(session: aiohttp.ClientSession, url: str, lines: set[str]) -> str:
+    """Return the metrics as soon as they contain the lines."""
     missing = lines
     try:
         async with asyncio.timeout(20):
@@ -603,8 +603,8 @@ class NoRecord:
         pass
 
 
-class DeafClient:
-    """Waits for ever for an answer to its log-in, and does not hear that it is closed."""
+class HangingClient:
+    """A client whose login never returns, not even after `close`."""
 
     def __init__(self) -> None:
         self.token_refused = asyncio.Event()
@@ -618,10 +618,10 @@ class DeafClient:
         pass
 
 
-async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bot_stops_immediately_while_discord_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     # Otherwise the test's own process would exit after a while.
     monkeypatch.setattr("weekbot.runtime.signals._start_timer", lambda *_: None)
-    client = DeafClient()
+    client = HangingClient()
     app = App.__new__(App)  # without the real parts
     vars(app).update(client=client, session_record=NoRecord(), live=LiveLibrary(CONTENT))
     serving = asyncio.create_task(serve(app, "token"))

@@ -1,4 +1,4 @@
-"""The pictures of what people see: their scenes, one of them taken, and the page that lists them."""
+"""The screenshots: their scenes, one picture, and the page that lists them."""
 
 import re
 from io import BytesIO
@@ -21,7 +21,7 @@ EXPECTED = [f"{name}-{width}.png" for name in SCENES for width in WIDTHS]
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_every_scene_comes_to_a_message_that_its_viewer_sees(name: str) -> None:
+async def test_every_scene_ends_with_a_message_that_its_viewer_sees(name: str) -> None:
     async with played(SCENES[name]) as (simulation, shown):
         assert shown.message.components
         seen = (shown.channel or simulation.text).history(viewer=shown.viewer)
@@ -37,14 +37,14 @@ async def test_the_status_shows_a_channel_in_every_state() -> None:
         assert states == {State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED}
         assert any(each.paused for each in subscriptions)
         troubles = await ChannelChecks(simulation.app.client).summaries(ENGLISH, subscriptions)
-        well = [each.channel_id for each in subscriptions if not (each.paused or each.id in troubles)]
-        assert simulation.text.id in well
-        assert len(well) < len(subscriptions) - 1
+        healthy = [each.channel_id for each in subscriptions if not (each.paused or each.id in troubles)]
+        assert simulation.text.id in healthy
+        assert len(healthy) < len(subscriptions) - 1
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: install chromium to try the pictures")
-async def test_a_picture_is_as_wide_as_a_phone_and_shows_the_message_alone() -> None:
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: install chromium to test the pictures")
+async def test_a_picture_is_as_wide_as_a_phone_and_shows_only_the_message() -> None:
     async with camera() as browser:
         [png] = (await pictures(browser, SCENES["near-miss"], "phone")).values()
     image = Image.open(BytesIO(png))
@@ -53,6 +53,6 @@ async def test_a_picture_is_as_wide_as_a_phone_and_shows_the_message_alone() -> 
     assert len(png) < 50_000
 
 
-def test_the_page_lists_each_picture_once_and_each_is_there() -> None:
+def test_the_page_lists_each_existing_picture_once() -> None:
     assert sorted(LISTED) == sorted(EXPECTED)
     assert sorted(path.name for path in FOLDER.glob("*.png")) == sorted(EXPECTED)

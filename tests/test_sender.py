@@ -352,10 +352,10 @@ INTERNAL = {"code": 40333, "message": "internal network error"}
 Spoil = Callable[[Place, Channel], None]
 REFUSALS: dict[str, tuple[Spoil, str]] = {
     "no permission": (lambda _, channel: channel.forbid(Permission.SEND_MESSAGES), "lacks a permission"),
-    "channel not seen": (lambda _, channel: channel.forbid(Permission.VIEW_CHANNEL), "View Channel"),
+    "channel not visible": (lambda _, channel: channel.forbid(Permission.VIEW_CHANNEL), "View Channel"),
     "channel deleted": (lambda _, channel: channel.delete(), "the channel is gone"),
-    "put out of the server": (lambda place, _: place.guild.kick_bot(), "View Channel"),
-    "a rule of the channel's": (
+    "kicked from the server": (lambda place, _: place.guild.kick_bot(), "View Channel"),
+    "a rule of the channel": (
         lambda place, _: place.server.fail_next("POST", SENDING, 400, NO),
         "automatic moderation",
     ),

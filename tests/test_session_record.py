@@ -1,4 +1,4 @@
-"""A crash loop leaves sessions for the rest of Discord's day: starts that don't last are recorded, and wait."""
+"""The session record: failed starts are counted and delayed, so that a crash loop doesn't use up a day's sessions."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ from weekbot.discord_io.gateway.session_record import (
 )
 from weekbot.store.metadata import Metadata
 
-HERE = process_name(None)
+THIS_PROCESS = process_name(None)
 
 
 def record(bot: Bot, process: str = "a all") -> SessionRecord:
@@ -40,11 +40,11 @@ async def start(bot: Bot, process: str = "a all") -> SessionRecord:
     return started
 
 
-async def test_starts_that_do_not_last_are_counted(bot: Bot) -> None:
+async def test_failed_starts_are_counted(bot: Bot) -> None:
     assert [(await start(bot)).failures for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-async def test_a_start_that_succeeds_is_the_last_one_that_is_counted(bot: Bot) -> None:
+async def test_a_successful_start_resets_the_count(bot: Bot) -> None:
     for _ in range(4):
         last = await start(bot)
     await last.succeed()
@@ -52,7 +52,7 @@ async def test_a_start_that_succeeds_is_the_last_one_that_is_counted(bot: Bot) -
     assert (await start(bot)).failures == 0
 
 
-async def test_each_process_is_counted_by_itself(bot: Bot) -> None:
+async def test_each_process_has_its_own_count(bot: Bot) -> None:
     await start(bot, "a all")
     await start(bot, "b 0,1")
     await (await start(bot, "b 0,1")).succeed()
@@ -60,38 +60,38 @@ async def test_each_process_is_counted_by_itself(bot: Bot) -> None:
     assert (await start(bot, "b 0,1")).failures == 0
 
 
-async def test_what_is_a_day_old_does_not_count(bot: Bot) -> None:
+async def test_a_failure_does_not_count_after_a_day(bot: Bot) -> None:
     await start(bot)
     bot.clock.instant += DAY
     assert (await start(bot)).failures == 0
 
 
 @pytest.mark.parametrize("value", ["", "[]", "7", "{", '{"a all": 3}', '{"a all": [1, "yesterday"]}'])
-async def test_a_record_that_cannot_be_read_is_as_good_as_none(bot: Bot, value: str) -> None:
+async def test_an_unreadable_record_counts_as_none(bot: Bot, value: str) -> None:
     await Metadata(bot.process.database).put(SESSION_STARTS, value)
     assert (await start(bot)).failures == 0
     assert (await start(bot)).failures == 1
 
 
-async def test_without_a_database_nothing_is_counted_and_nothing_fails(
+async def test_nothing_is_counted_during_a_database_outage(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def away(*_: object) -> None:
+    async def unavailable(*_: object) -> None:
         raise DatabaseUnavailableError("it is away")
 
-    monkeypatch.setattr(Metadata, "get", away)
+    monkeypatch.setattr(Metadata, "get", unavailable)
     started = await start(bot)
     await started.succeed()
     assert started.failures == 0
     assert len([each for each in caplog.records if each.levelno == logging.WARNING]) == 2
 
 
-def test_the_first_failures_cost_no_time() -> None:
+def test_the_first_failures_cause_no_pause() -> None:
     assert [pause_before_session(failures, 1, 1000) for failures in range(FREE_FAILURES)] == [timedelta()] * 3
 
 
 @pytest.mark.parametrize(("shards", "allowed"), [(1, 1000), (4, 1000), (16, 1000), (64, 2000), (1, 1)])
-def test_a_crash_loop_uses_half_of_the_days_sessions_at_most(shards: int, allowed: int) -> None:
+def test_a_crash_loop_uses_at_most_half_of_a_days_sessions(shards: int, allowed: int) -> None:
     pauses = [pause_before_session(failures, shards, allowed) for failures in range(FREE_FAILURES, 100)]
     assert pauses == sorted(pauses)
     starts_a_day = DAY / pauses[-1]
@@ -110,8 +110,8 @@ async def recorded(place: Place) -> dict[str, int]:
     return {process: failures for process, (failures, _) in entries.items()}
 
 
-async def test_a_process_that_is_killed_is_counted_and_one_that_is_stopped_is_not(place: Place) -> None:
-    for end, expected in ((signal.SIGKILL, {HERE: 1}), (signal.SIGTERM, {})):
+async def test_a_killed_process_is_counted_and_a_stopped_one_is_not(place: Place) -> None:
+    for end, expected in ((signal.SIGKILL, {THIS_PROCESS: 1}), (signal.SIGTERM, {})):
         bot = await place.start(sys.executable, "-m", "weekbot", "run")
         await place.server.ready()
         bot.send_signal(end)
@@ -119,18 +119,18 @@ async def test_a_process_that_is_killed_is_counted_and_one_that_is_stopped_is_no
         assert await recorded(place) == expected
 
 
-async def test_a_process_whose_gateway_is_closed_for_good_is_counted(place: Place) -> None:
+async def test_a_process_whose_gateway_connection_is_closed_permanently_is_counted(place: Place) -> None:
     place.server.gateway.inject("IDENTIFY", handshake_fault.closed(4014), FOREVER)
     bot = await place.start(sys.executable, "-m", "weekbot", "run")
     await bot.communicate()
     assert bot.returncode == 1
-    assert await recorded(place) == {HERE: 1}
+    assert await recorded(place) == {THIS_PROCESS: 1}
 
 
-async def test_after_several_failures_the_gateway_waits(place: Place) -> None:
+async def test_a_process_waits_before_connecting_after_several_failures(place: Place) -> None:
     async with place.database() as database:
         await database.upgrade()
-        entry = {HERE: (FREE_FAILURES, place.server.world.clock().isoformat())}
+        entry = {THIS_PROCESS: (FREE_FAILURES, place.server.world.clock().isoformat())}
         await Metadata(database).put(SESSION_STARTS, json.dumps(entry))
     port = unused_port()
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_HEALTH_PORT=str(port))

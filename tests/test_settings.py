@@ -12,7 +12,7 @@ from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import NAMES, content_directory, load_settings, read_settings, setting_warnings
 
 VALUE = "hunter2"
-"""Stands for what must not be seen."""
+"""A value that must never appear in any output."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_everything_but_the_token_has_a_default() -> None:
     assert (settings.log_level, settings.log_format) == ("INFO", "console")
 
 
-def test_the_environment_sets_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
         "DISCORD_TOKEN": VALUE,
         "DATABASE_URL": "sqlite:////var/lib/weekbot.db",
@@ -66,7 +66,7 @@ def test_the_environment_sets_each(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
 
 
-def test_the_environment_goes_before_the_env_file_and_that_before_a_secret_file(
+def test_the_environment_overrides_the_env_file_which_overrides_secret_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     secrets = tmp_path / "secrets"
@@ -89,7 +89,7 @@ def test_a_token_can_come_from_a_secret_file(monkeypatch: pytest.MonkeyPatch, tm
     assert token.get_secret_value() == VALUE
 
 
-def test_a_token_can_be_a_credential_of_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_token_can_be_a_systemd_credential(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "WEEKBOT_DISCORD_TOKEN").write_text(f"{VALUE}\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     token = load_settings().discord_token
@@ -97,7 +97,7 @@ def test_a_token_can_be_a_credential_of_systemd(monkeypatch: pytest.MonkeyPatch,
     assert token.get_secret_value() == VALUE
 
 
-def test_a_secret_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unreadable_secret_file_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secret = tmp_path / "WEEKBOT_DISCORD_TOKEN"
     secret.write_text(VALUE)
     monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
@@ -111,13 +111,13 @@ def test_a_secret_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, 
     assert str(secret) in str(error.value)
 
 
-def test_the_token_and_the_password_are_kept_out_of_logs_as_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secrets_are_the_token_and_the_password_as_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", f" {VALUE}\t")
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", "postgresql://weekbot:p%40ss:w/rd@host/weekbot")
     assert load_settings().secrets() == [VALUE, "p%40ss:w/rd", "p@ss:w/rd"]
 
 
-def test_a_secret_that_is_no_text_is_a_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_that_is_not_utf_8_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "WEEKBOT_DISCORD_TOKEN").write_bytes(b"\xff")
     monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
     with pytest.raises(WeekbotError, match="WEEKBOT_DISCORD_TOKEN is not valid UTF-8"):
@@ -151,9 +151,7 @@ def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DISCORD_GATEWAY_URL", f"https://{VALUE}"),
     ],
 )
-def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
-) -> None:
+def test_an_invalid_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"WEEKBOT_{name}", value)
     with pytest.raises(WeekbotError) as error:
         load_settings()
@@ -163,7 +161,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
     assert "\n" not in sentence
 
 
-def test_all_wrong_settings_are_named_at_once(tmp_path: Path) -> None:
+def test_all_invalid_settings_are_named_in_one_error(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"WEEKBOT_LOG_LEVEL={VALUE}\nWEEKBOT_SHARD_COUNT={VALUE}\n")
     with pytest.raises(WeekbotError) as error:
         load_settings()
@@ -173,7 +171,7 @@ def test_all_wrong_settings_are_named_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "ids"), [(None, "0"), ("2", "0,2"), ("2", "5")])
-def test_shards_need_a_count_that_holds_them(monkeypatch: pytest.MonkeyPatch, count: str | None, ids: str) -> None:
+def test_shard_ids_need_a_larger_shard_count(monkeypatch: pytest.MonkeyPatch, count: str | None, ids: str) -> None:
     if count:
         monkeypatch.setenv("WEEKBOT_SHARD_COUNT", count)
     monkeypatch.setenv("WEEKBOT_SHARD_IDS", ids)
@@ -181,7 +179,7 @@ def test_shards_need_a_count_that_holds_them(monkeypatch: pytest.MonkeyPatch, co
         load_settings()
 
 
-def test_the_content_folder_that_is_set_is_taken_though_another_is_here(
+def test_the_configured_content_folder_is_used_even_if_there_is_another_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "content" / "topics").mkdir(parents=True)
@@ -189,12 +187,12 @@ def test_the_content_folder_that_is_set_is_taken_though_another_is_here(
     assert content_directory(load_settings()) == tmp_path / "other"
 
 
-def test_a_content_folder_that_is_here_is_taken(tmp_path: Path) -> None:
+def test_a_content_folder_in_the_current_directory_is_used(tmp_path: Path) -> None:
     (tmp_path / "content" / "topics").mkdir(parents=True)
     assert content_directory(load_settings()).resolve() == tmp_path / "content"
 
 
-def test_without_a_content_folder_the_one_that_was_shipped_is_taken(tmp_path: Path) -> None:
+def test_the_packaged_content_folder_is_the_default(tmp_path: Path) -> None:
     # A folder of that name without topics belongs to something else.
     (tmp_path / "content").mkdir()
     shipped = content_directory(load_settings())
@@ -203,22 +201,20 @@ def test_without_a_content_folder_the_one_that_was_shipped_is_taken(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["SHARD_COUNT", "SHARD_IDS", "CONTENT_DIR", "DISCORD_GATEWAY_URL", "LOG_LEVEL"])
-def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = load_settings()
     monkeypatch.setenv(f"WEEKBOT_{name}", "")
     assert load_settings() == default
 
 
-def test_what_is_in_order_can_be_read_beside_what_is_not(tmp_path: Path) -> None:
+def test_valid_settings_can_be_read_beside_invalid_ones(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("WEEKBOT_LOG_LEVEL=loud\nWEEKBOT_SHARD_COUNT=2\nWEEKBOT_SHARD_IDS=5\n")
     settings, wrong = read_settings()
     assert list(wrong) == ["log_level", "shard_ids"]
     assert (settings.log_level, settings.shard_count, settings.shard_ids) == ("INFO", 2, None)
 
 
-def test_what_stands_in_the_environment_can_be_read_beside_files_that_cannot(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_environment_can_be_read_beside_unreadable_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff\xfe")
     (tmp_path / "weekbot_discord_token").write_bytes(b"\xff\xfe")
     monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
@@ -228,7 +224,7 @@ def test_what_stands_in_the_environment_can_be_read_beside_files_that_cannot(
     assert settings.shard_count == 2
 
 
-def test_an_env_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+def test_an_env_file_that_is_not_utf_8_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff\xfe")
     with pytest.raises(WeekbotError, match=r"\.env"):
         load_settings()
@@ -255,8 +251,8 @@ WRAPPINGS = {
     "double quotes": '"{}"',
     "single quotes": "'{}'",
     "blanks": "  {} \t",
-    "a line end of Windows": "{}\r",
-    "quotes and a line end of Windows": '"{}"\r\n',
+    "a Windows line ending": "{}\r",
+    "quotes and a Windows line ending": '"{}"\r\n',
     "blanks in quotes": "' {} '",
     "a byte order mark": "\ufeff{}",
     "a no-break space": "{}\u00a0",
@@ -281,13 +277,13 @@ def put_into_secret(name: str, value: str, monkeypatch: pytest.MonkeyPatch, fold
 PLACES = {"environment": put_into_environment, ".env": put_into_env_file, "secret file": put_into_secret}
 
 
-def test_the_tests_below_have_a_value_for_each_setting() -> None:
+def test_there_is_a_test_value_for_each_setting() -> None:
     assert {f"WEEKBOT_{name}" for name in VALUES} == NAMES
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_what_stands_around_a_value_is_not_part_of_it(
+def test_quotes_blanks_and_line_endings_around_a_value_are_ignored(
     wrapping: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in VALUES.items():
@@ -311,9 +307,7 @@ def test_a_byte_order_mark_does_not_hide_the_first_line_of_the_env_file(tmp_path
 
 
 @pytest.mark.parametrize("token", [f'"{VALUE}', f"{VALUE}'", f"{VALUE}#comment", f"<{VALUE}>", f"Bot {VALUE}"])
-def test_a_token_that_cannot_be_one_is_named_before_discord_is_asked(
-    token: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_malformed_token_is_an_error_before_any_request(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", token)
     with pytest.raises(WeekbotError, match="WEEKBOT_DISCORD_TOKEN: must be one word of letters") as error:
         load_settings()
@@ -321,7 +315,7 @@ def test_a_token_that_cannot_be_one_is_named_before_discord_is_asked(
 
 
 @pytest.mark.parametrize("ids", ["-1", "0,-1", "0,0", "1,0,1"])
-def test_shard_ids_are_different_numbers_from_0_on(monkeypatch: pytest.MonkeyPatch, ids: str) -> None:
+def test_shard_ids_are_distinct_numbers_from_0(monkeypatch: pytest.MonkeyPatch, ids: str) -> None:
     monkeypatch.setenv("WEEKBOT_SHARD_COUNT", "2")
     monkeypatch.setenv("WEEKBOT_SHARD_IDS", ids)
     with pytest.raises(
@@ -344,21 +338,21 @@ def test_shard_ids_are_different_numbers_from_0_on(monkeypatch: pytest.MonkeyPat
         ("DEFAULT_HEALTHPORT", "HEALTH_PORT"),
     ],
 )
-def test_an_unknown_name_is_reported_with_the_nearest_one(
+def test_an_unknown_setting_is_reported_with_the_most_similar_one(
     name: str, nearest: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     PLACES[place](f"WEEKBOT_{name}", VALUE, monkeypatch, tmp_path)
-    [doubt] = setting_warnings()
-    assert re.match(rf"WEEKBOT_(DEFAULT_)?{name.removeprefix('DEFAULT_')} in .* isn't a weekbot setting", doubt)
-    assert doubt.endswith(f"; did you mean WEEKBOT_{nearest}?")
-    assert VALUE not in doubt
+    [warning] = setting_warnings()
+    assert re.match(rf"WEEKBOT_(DEFAULT_)?{name.removeprefix('DEFAULT_')} in .* isn't a weekbot setting", warning)
+    assert warning.endswith(f"; did you mean WEEKBOT_{nearest}?")
+    assert VALUE not in warning
     assert read_settings()[1] == {}
 
 
-def test_an_unknown_name_like_no_setting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_setting_without_a_similar_one_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEEKBOT_XYZZY", VALUE)
-    [doubt] = setting_warnings()
-    assert doubt == (
+    [warning] = setting_warnings()
+    assert warning == (
         "WEEKBOT_XYZZY in the environment isn't a weekbot setting and has no effect; "
         "docs/operating.md lists all settings."
     )
@@ -376,12 +370,12 @@ def test_an_unknown_name_like_no_setting_is_reported(monkeypatch: pytest.MonkeyP
         ("NOT_WEEKBOT_TOKEN", VALUE),
     ],
 )
-def test_what_others_put_there_is_not_reported(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_variables_of_other_programs_are_not_reported(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     assert setting_warnings() == []
 
 
-def test_what_an_image_sets_goes_behind_everything_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_defaults_of_the_image_have_the_lowest_priority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WEEKBOT_DEFAULT_DATABASE_URL", "sqlite:////data/weekbot.db")
     monkeypatch.setenv("WEEKBOT_DEFAULT_HEALTH_PORT", "9464")
     put_into_secret("WEEKBOT_DATABASE_URL", "postgresql://host/weekbot", monkeypatch, tmp_path)
@@ -404,20 +398,20 @@ def test_a_setting_with_two_values_is_reported_without_them(
     PLACES[second]("WEEKBOT_DISCORD_TOKEN", f"{VALUE}-2", monkeypatch, tmp_path)
     PLACES[first]("WEEKBOT_DISCORD_TOKEN", f"{VALUE}-1", monkeypatch, tmp_path)
     one, other = (place.format(folder=tmp_path) for place in places)
-    [doubt] = setting_warnings()
-    assert doubt == (
+    [warning] = setting_warnings()
+    assert warning == (
         f"WEEKBOT_DISCORD_TOKEN is set in {one} and in {other}, with different values; the one in {one} is used."
     )
 
 
-def test_the_same_value_twice_is_no_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_two_equal_values_are_not_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put_into_environment("WEEKBOT_DISCORD_TOKEN", VALUE, monkeypatch, tmp_path)
     put_into_secret("WEEKBOT_DISCORD_TOKEN", f'"{VALUE}"', monkeypatch, tmp_path)
     assert setting_warnings() == []
 
 
 @pytest.mark.parametrize("place", [".env", "given/WEEKBOT_DISCORD_TOKEN"])
-def test_a_folder_in_place_of_a_file_is_named(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_file_is_an_error(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Docker creates one if the file to mount doesn't exist."""
     (tmp_path / place).mkdir(parents=True)
     monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path / "given")
@@ -426,7 +420,7 @@ def test_a_folder_in_place_of_a_file_is_named(place: str, monkeypatch: pytest.Mo
     assert "\n" not in str(error.value)
 
 
-def test_a_secret_that_is_a_link_out_of_its_folder_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_file_may_link_out_of_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text(VALUE)
     (tmp_path / "given").mkdir()
     (tmp_path / "given" / "WEEKBOT_DISCORD_TOKEN").symlink_to(tmp_path / "elsewhere")
@@ -436,7 +430,7 @@ def test_a_secret_that_is_a_link_out_of_its_folder_is_read(monkeypatch: pytest.M
     assert token.get_secret_value() == VALUE
 
 
-def test_lines_of_the_env_file_that_cannot_be_read_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_lines_of_the_env_file_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / ".env").write_text(
         f"# a comment\n{VALUE} and more\n\nWEEKBOT_LOG_LEVEL='DEBUG\nWEEKBOT_SHARD_COUNT=2\n"
     )

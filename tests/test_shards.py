@@ -1,4 +1,4 @@
-"""Which servers are whose: the database says what Discord says."""
+"""The assignment of servers to shards: the database computes the same as Discord."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,7 +28,7 @@ from weekbot.store.subscriptions import Subscriptions
 SNOWFLAKES = st.integers(min_value=0, max_value=2**63 - 1)
 FIRST, SECOND = Shards(frozenset({0}), 2), Shards(frozenset({1}), 2)
 ON_FIRST, ON_SECOND = 2 << 22, 1 << 22
-"""Servers."""
+"""IDs of servers on each shard."""
 
 
 @st.composite
@@ -47,7 +47,7 @@ def engine(url: str) -> Iterator[Engine]:
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shards=all_shards(), guild_ids=st.sets(SNOWFLAKES, min_size=1, max_size=50))
-def test_the_database_finds_a_server_on_the_shard_that_discord_says(
+def test_the_database_and_discord_agree_on_the_shard_of_a_server(
     engine: Engine, shards: Shards, guild_ids: set[int]
 ) -> None:
     with engine.connect() as connection:
@@ -57,7 +57,7 @@ def test_the_database_finds_a_server_on_the_shard_that_discord_says(
     assert found == {each for each in guild_ids if shards.of(each) in shards.ids}
 
 
-async def test_what_is_to_be_checked_is_shared_by_shards(subscriptions: Subscriptions) -> None:
+async def test_preflight_checks_are_divided_by_shard(subscriptions: Subscriptions) -> None:
     mine = await subscribed(subscriptions, 11, ON_FIRST)
     theirs = await subscribed(subscriptions, 12, ON_SECOND)
     ahead = mine.next_slot.instant - PREFLIGHT_LEAD
@@ -67,7 +67,7 @@ async def test_what_is_to_be_checked_is_shared_by_shards(subscriptions: Subscrip
     assert len(await subscriptions.due_for_check(ahead, 10, ALL)) == 2
 
 
-async def test_notices_are_taken_by_shards(database: Database, subscriptions: Subscriptions) -> None:
+async def test_notices_are_claimed_by_shard(database: Database, subscriptions: Subscriptions) -> None:
     notices = Notices(database)
     await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
 
@@ -80,7 +80,9 @@ async def test_notices_are_taken_by_shards(database: Database, subscriptions: Su
     assert await notices.next_at(of_shards(FIRST)) == await notices.next_at(of_shards(ALL)) == MONDAY + LEASE
 
 
-async def test_one_limit_is_not_used_up_by_others_notices(database: Database, subscriptions: Subscriptions) -> None:
+async def test_notices_of_other_shards_do_not_use_up_the_limit(
+    database: Database, subscriptions: Subscriptions
+) -> None:
     for channel_id in range(20, 25):
         await told_of(database, await subscribed(subscriptions, channel_id, ON_SECOND))
     await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
@@ -94,21 +96,21 @@ def worker(notices: Notices, bot: Bot, shards: Shards) -> Worker[Notice]:
     return Worker(NoticeHandler(notices, bot.process.board, bot.clock, lambda: shards), bot.clock)
 
 
-async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
+async def test_a_notice_of_another_shard_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
     await told_of(bot.process.database, await bot.subscribe(guild_id=ON_SECOND))
-    looks, pace = 0, RateLimiter(10_000)
+    polls, rate_limiter = 0, RateLimiter(10_000)
 
-    class Counted(Notices):
+    class CountingNotices(Notices):
         async def next_at(self, which: ColumnElement[bool] | None = None) -> datetime | None:
-            nonlocal looks
-            looks += 1
-            assert looks < 10
+            nonlocal polls
+            polls += 1
+            assert polls < 10
             return await super().next_at(which)
 
-    notifier = worker(Counted(bot.process.database), bot, FIRST)
-    await Dispatcher([notifier], lambda: pace, bot.clock).run()
+    notifier = worker(CountingNotices(bot.process.database), bot, FIRST)
+    await Dispatcher([notifier], lambda: rate_limiter, bot.clock).run()
     assert bot.process.board.told == []
 
-    notifier = worker(Counted(bot.process.database), bot, SECOND)
-    await Dispatcher([notifier], lambda: pace, bot.clock).run()
+    notifier = worker(CountingNotices(bot.process.database), bot, SECOND)
+    await Dispatcher([notifier], lambda: rate_limiter, bot.clock).run()
     assert len(bot.process.board.told) == 1

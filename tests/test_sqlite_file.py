@@ -1,4 +1,4 @@
-"""SQLite's file, as others find it: what a plain copy of it holds, and who can read it."""
+"""SQLite's database file: the contents of a plain copy, and its permissions."""
 
 import asyncio
 import os
@@ -37,8 +37,8 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def copied_alone(file: Path, query: str) -> list[Any]:
-    """The query's result in a copy of this one file, as `cp weekbot.db` makes it."""
+def query_copy(file: Path, query: str) -> list[Any]:
+    """Run the query on a copy of this file alone, as `cp weekbot.db` creates it."""
     copy = shutil.copy(file, file.with_name("copy.db"))
     with closing(sqlite3.connect(copy)) as connection:
         return [row[0] for row in connection.execute(query)]
@@ -53,18 +53,18 @@ def modes(file: Path) -> dict[str, str]:
 
 async def test_a_copy_of_a_new_database_has_its_tables(database: Database, file: Path) -> None:
     await database.upgrade()
-    await Metadata(database).get("commands")  # it is in use
-    assert "deliveries" in copied_alone(file, "SELECT name FROM sqlite_master")
+    await Metadata(database).get("commands")  # the database is in use
+    assert "deliveries" in query_copy(file, "SELECT name FROM sqlite_master")
 
 
-async def test_a_copy_has_what_was_committed_before_the_last_checkpoint(database: Database, file: Path) -> None:
+async def test_a_copy_has_all_commits_before_the_last_checkpoint(database: Database, file: Path) -> None:
     await database.upgrade()
     await Metadata(database).put("commands", "x")
     await database.checkpoint()
-    assert copied_alone(file, "SELECT value FROM facts WHERE name = 'commands'") == ["x"]
+    assert query_copy(file, "SELECT value FROM facts WHERE name = 'commands'") == ["x"]
 
 
-async def test_a_checkpoint_waits_for_nobody(database: Database, file: Path) -> None:
+async def test_a_checkpoint_does_not_wait_for_readers_or_writers(database: Database, file: Path) -> None:
     await database.upgrade()
     async with database.read() as reading, database.write():
         await reading.exec_driver_sql("SELECT count(*) FROM facts")
@@ -72,19 +72,19 @@ async def test_a_checkpoint_waits_for_nobody(database: Database, file: Path) -> 
     await Metadata(database).put("commands", "x")
 
 
-async def test_after_the_end_the_file_is_all_there_is(file: Path) -> None:
+async def test_closing_the_database_leaves_only_the_main_file(file: Path) -> None:
     async with Database(f"sqlite:///{file}") as database:
         await database.upgrade()
         await Metadata(database).put("commands", "x")
     assert list(modes(file)) == [file.name]
-    assert copied_alone(file, "SELECT value FROM facts WHERE name = 'commands'") == ["x"]
+    assert query_copy(file, "SELECT value FROM facts WHERE name = 'commands'") == ["x"]
 
 
-# Who can read it
+# Permissions
 
 
 @pytest.mark.usefixtures("open_umask")
-async def test_its_owner_alone_can_read_a_new_database(database: Database, file: Path) -> None:
+async def test_only_its_owner_can_read_a_new_database(database: Database, file: Path) -> None:
     await database.upgrade()
     await Metadata(database).put("commands", "x")
     assert modes(file) == dict.fromkeys((file.name, f"{file.name}-wal", f"{file.name}-shm"), "600")
@@ -92,7 +92,7 @@ async def test_its_owner_alone_can_read_a_new_database(database: Database, file:
 
 @pytest.mark.usefixtures("open_umask")
 @pytest.mark.parametrize(("before", "after"), [(0o644, "600"), (0o664, "600"), (0o640, "640"), (0o600, "600")])
-async def test_an_older_database_is_closed_to_others_and_not_to_a_group(
+async def test_an_older_database_becomes_unreadable_to_others_but_not_to_its_group(
     database: Database, file: Path, before: int, after: str
 ) -> None:
     await database.upgrade()
@@ -105,7 +105,7 @@ async def test_an_older_database_is_closed_to_others_and_not_to_a_group(
 
 
 @pytest.mark.usefixtures("open_umask")
-async def test_its_owner_alone_can_read_a_backup_and_what_was_restored(
+async def test_only_its_owner_can_read_a_backup_and_a_restored_database(
     database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await database.upgrade()
@@ -118,7 +118,7 @@ async def test_its_owner_alone_can_read_a_backup_and_what_was_restored(
     assert modes(file)[file.name] == "600"
 
 
-# A process that is killed
+# A killed process
 
 
 @pytest.fixture
@@ -128,15 +128,15 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 @pytest.mark.long
-async def test_after_a_kill_a_copy_of_the_file_alone_has_what_was_subscribed(place: Place, file: Path) -> None:
+async def test_a_copy_of_the_file_has_the_subscription_after_a_kill(place: Place, file: Path) -> None:
     channel = place.guild.add_text_channel("weekly")
     bot = await place.start(sys.executable, "-m", "weekbot", "run")
     await place.server.ready()
     await place.server.interact(channel, "weekly subscribe")
     query = "SELECT channel_id FROM subscriptions"
     async with asyncio.timeout(60):
-        while copied_alone(file, query) != [channel.id]:  # noqa: ASYNC110 - a checkpoint comes by itself
+        while query_copy(file, query) != [channel.id]:  # noqa: ASYNC110 - the checkpoint is periodic
             await asyncio.sleep(0.2)
     bot.kill()
     await bot.communicate()
-    assert copied_alone(file, query) == [channel.id]
+    assert query_copy(file, query) == [channel.id]

@@ -1,4 +1,4 @@
-"""What every store must do, whatever database it keeps its rows in."""
+"""The store, with each database backend."""
 
 import asyncio
 import sqlite3
@@ -62,14 +62,14 @@ async def stored(subscriptions: Subscriptions, channel_id: int = CHANNEL) -> Sub
 
 
 async def again(deliveries: Deliveries, delivery: Delivery) -> Delivery:
-    """The delivery as the ledger has it now."""
+    """Return the delivery as it is stored now."""
     found = await deliveries.get(delivery.id)
     assert found is not None
     return found
 
 
 def planning(topic: str = "flask", *, chosen: bool = False, state: State = State.PENDING) -> Planner:
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
+    def plan(subscription: Subscription, used: set[str]) -> Plan:
         return Plan(topic, subscription.round, chosen, state)
 
     return plan
@@ -90,20 +90,20 @@ async def claimed(
 
 
 async def taken(deliveries: Deliveries, now: datetime = SLOT) -> Delivery:
-    """The only delivery whose attempt is due, held for it."""
+    """Claim the only delivery that is due."""
     (delivery,) = await deliveries.claim(now, LEASE, 10)
     return delivery
 
 
 async def taken_steps(steps: Steps, now: datetime = SLOT) -> list[Step]:
-    """All steps that are due, held for their attempts."""
+    """Claim all steps that are due."""
     return await steps.claim(now, LEASE, 10)
 
 
 # Subscriptions
 
 
-async def test_a_subscription_comes_back_as_it_was_put(subscriptions: Subscriptions) -> None:
+async def test_a_subscription_is_returned_as_it_was_stored(subscriptions: Subscriptions) -> None:
     given = Choices("web", 4, time(18, 30), "Asia/Kathmandu", 77, True, True, True, "django")
 
     put = await subscribed(subscriptions, given=given)
@@ -113,14 +113,14 @@ async def test_a_subscription_comes_back_as_it_was_put(subscriptions: Subscripti
     assert await stored(subscriptions) == put
 
 
-async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscriptions) -> None:
+async def test_every_field_of_a_subscription_is_stored(subscriptions: Subscriptions) -> None:
     await subscribed(subscriptions)
 
     def change(current: Subscription) -> Subscription:
         last = Slot(SLOT - WEEK, SLOT.date() - WEEK, ZoneInfo("UTC"))
-        marks = replace(current, round=3, last_slot=last, chosen_topic="dash", blocked="the channel is gone")
-        marks = replace(marks, active=False, paused=True, warning="weekbot is missing Pin Messages")
-        return replace(marks, pinned_message_id=10**18 + 7, parent_id=10**18 + 8)
+        changed = replace(current, round=3, last_slot=last, chosen_topic="dash", blocked="the channel is gone")
+        changed = replace(changed, active=False, paused=True, warning="weekbot is missing Pin Messages")
+        return replace(changed, pinned_message_id=10**18 + 7, parent_id=10**18 + 8)
 
     changed = await subscriptions.change(CHANNEL, change)
 
@@ -128,7 +128,7 @@ async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscription
     assert await stored(subscriptions) == changed.after
 
 
-async def test_putting_again_changes_the_same_subscription(subscriptions: Subscriptions) -> None:
+async def test_storing_again_changes_the_same_subscription(subscriptions: Subscriptions) -> None:
     first = await subscribed(subscriptions)
     second = await subscribed(subscriptions, given=Choices(track="web"))
 
@@ -136,19 +136,19 @@ async def test_putting_again_changes_the_same_subscription(subscriptions: Subscr
     assert [each.options.track for each in await subscriptions.of_guild(GUILD)] == ["web"]
 
 
-async def test_many_that_subscribe_one_channel_at_once_make_one_subscription(subscriptions: Subscriptions) -> None:
+async def test_concurrent_subscriptions_of_one_channel_create_one_row(subscriptions: Subscriptions) -> None:
     put = await asyncio.gather(*(subscribed(subscriptions) for _ in range(8)))
 
     assert len({each.id for each in put}) == 1
     assert len(await subscriptions.of_guild(GUILD)) == 1
 
 
-async def test_a_channel_without_a_subscription_has_none_and_changes_none(subscriptions: Subscriptions) -> None:
+async def test_a_channel_without_a_subscription_is_not_changed(subscriptions: Subscriptions) -> None:
     assert await subscriptions.of_channel(CHANNEL) is None
     assert await subscriptions.change(CHANNEL, subscription_rules.pause) is None
 
 
-async def test_a_change_that_is_refused_changes_nothing(subscriptions: Subscriptions) -> None:
+async def test_a_refused_change_changes_nothing(subscriptions: Subscriptions) -> None:
     await subscribed(subscriptions)
     ended = await subscriptions.change(CHANNEL, subscription_rules.unsubscribe)
 
@@ -159,7 +159,7 @@ async def test_a_change_that_is_refused_changes_nothing(subscriptions: Subscript
     assert await stored(subscriptions) == ended.after
 
 
-async def test_changes_at_once_do_not_overwrite_one_another(subscriptions: Subscriptions) -> None:
+async def test_concurrent_changes_do_not_overwrite_each_other(subscriptions: Subscriptions) -> None:
     await subscribed(subscriptions)
 
     def count(current: Subscription) -> Subscription:
@@ -170,7 +170,7 @@ async def test_changes_at_once_do_not_overwrite_one_another(subscriptions: Subsc
     assert (await stored(subscriptions)).round == 9
 
 
-async def test_a_server_has_its_own_subscriptions_only_oldest_first_and_none_that_ended(
+async def test_a_servers_active_subscriptions_are_listed_oldest_first(
     subscriptions: Subscriptions,
 ) -> None:
     for channel_id in (CHANNEL + 5, CHANNEL + 3, CHANNEL + 4):
@@ -181,7 +181,7 @@ async def test_a_server_has_its_own_subscriptions_only_oldest_first_and_none_tha
     assert [each.channel_id for each in await subscriptions.of_guild(GUILD)] == [CHANNEL + 5, CHANNEL + 4]
 
 
-async def test_what_is_due_is_active_not_paused_and_come_the_longest_waiting_first(
+async def test_due_subscriptions_are_active_unpaused_and_ordered_by_slot(
     subscriptions: Subscriptions,
 ) -> None:
     hours = {CHANNEL: 12, CHANNEL + 1: 9, CHANNEL + 2: 10, CHANNEL + 3: 9, CHANNEL + 4: 9}
@@ -199,7 +199,7 @@ async def test_what_is_due_is_active_not_paused_and_come_the_longest_waiting_fir
     assert await due(SLOT + timedelta(hours=3), limit=2) == [CHANNEL + 1, CHANNEL + 2]
 
 
-async def test_a_servers_zone_is_utc_until_it_is_set(subscriptions: Subscriptions, guilds: Guilds) -> None:
+async def test_a_servers_time_zone_defaults_to_utc(subscriptions: Subscriptions, guilds: Guilds) -> None:
     assert (await guilds.settings(GUILD)).timezone == "UTC"
 
     await subscriptions.reschedule_guild(GUILD, "Europe/Berlin", MONDAY)
@@ -208,7 +208,7 @@ async def test_a_servers_zone_is_utc_until_it_is_set(subscriptions: Subscription
     assert (await guilds.settings(OTHER_GUILD)).timezone == "UTC"
 
 
-async def test_a_servers_new_zone_moves_those_that_follow_it_and_no_others(subscriptions: Subscriptions) -> None:
+async def test_a_servers_new_time_zone_moves_only_the_subscriptions_that_use_it(subscriptions: Subscriptions) -> None:
     await subscribed(subscriptions)
     own = await subscribed(subscriptions, CHANNEL + 1, given=Choices(timezone="UTC"))
     elsewhere = await subscribed(subscriptions, OTHER_CHANNEL, OTHER_GUILD)
@@ -222,7 +222,7 @@ async def test_a_servers_new_zone_moves_those_that_follow_it_and_no_others(subsc
     assert await stored(subscriptions, OTHER_CHANNEL) == elsewhere
 
 
-async def test_a_servers_new_zone_leaves_a_slot_that_is_due(subscriptions: Subscriptions) -> None:
+async def test_a_servers_new_time_zone_does_not_move_a_due_slot(subscriptions: Subscriptions) -> None:
     due = await subscribed(subscriptions)
 
     await subscriptions.reschedule_guild(GUILD, "America/New_York", SLOT + timedelta(minutes=1))
@@ -230,7 +230,7 @@ async def test_a_servers_new_zone_leaves_a_slot_that_is_due(subscriptions: Subsc
     assert (await stored(subscriptions)).next_slot.instant == due.next_slot.instant
 
 
-async def test_a_servers_new_zone_makes_no_second_slot_in_a_week_that_had_its_own(
+async def test_a_servers_new_time_zone_causes_no_second_slot_in_a_week(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     await claimed(deliveries, subscriptions)
@@ -240,7 +240,7 @@ async def test_a_servers_new_zone_makes_no_second_slot_in_a_week_that_had_its_ow
     assert (await stored(subscriptions)).next_slot.instant == datetime(2026, 11, 30, 14, tzinfo=UTC)
 
 
-async def test_a_new_subscription_follows_its_servers_zone(subscriptions: Subscriptions) -> None:
+async def test_a_new_subscription_uses_its_servers_time_zone(subscriptions: Subscriptions) -> None:
     await subscriptions.reschedule_guild(GUILD, "Asia/Tokyo", MONDAY)
 
     subscription = await subscribed(subscriptions)
@@ -253,7 +253,7 @@ async def test_a_new_subscription_follows_its_servers_zone(subscriptions: Subscr
 # Claims
 
 
-async def test_a_claim_makes_the_delivery_and_moves_the_slot_on(
+async def test_a_claim_creates_the_delivery_and_advances_the_slot(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     subscription = await subscribed(subscriptions)
@@ -269,10 +269,10 @@ async def test_a_claim_makes_the_delivery_and_moves_the_slot_on(
     assert await deliveries.get(delivery.id) == delivery
 
 
-async def test_the_id_of_a_delivery_fits_a_nonce(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+async def test_a_delivery_id_fits_into_a_nonce(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     delivery = await claimed(deliveries, subscriptions)
 
-    assert len(delivery.id) <= 24  # and a letter more, for the thread's question
+    assert len(delivery.id) <= 24  # leaves room for one more letter, for the thread's question
 
 
 async def test_a_slot_is_claimed_once(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
@@ -284,7 +284,7 @@ async def test_a_slot_is_claimed_once(subscriptions: Subscriptions, deliveries: 
     assert [each.topic for each in await deliveries.claim(SLOT, LEASE, 10)] == ["flask"]
 
 
-async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
+async def test_exactly_one_of_several_concurrent_claims_gets_the_slot(
     url: str, subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     subscription = await subscribed(subscriptions)
@@ -301,14 +301,12 @@ async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
     assert (await stored(subscriptions)).next_slot.instant == SLOT + WEEK
 
 
-async def test_a_batch_is_claimed_together_each_by_its_own_plan(
-    subscriptions: Subscriptions, deliveries: Deliveries
-) -> None:
+async def test_each_delivery_of_a_batch_has_its_own_plan(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(3)]
     await deliveries.claim_manual(due[1], planning("numpy", state=State.SKIPPED), MONDAY, LEASE)
 
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
-        return Plan(f"{subscription.channel_id - CHANNEL}-{len(had)}", subscription.round)
+    def plan(subscription: Subscription, used: set[str]) -> Plan:
+        return Plan(f"{subscription.channel_id - CHANNEL}-{len(used)}", subscription.round)
 
     made = await deliveries.claim_due(due, plan, SLOT)
 
@@ -322,7 +320,7 @@ async def test_a_batch_is_claimed_together_each_by_its_own_plan(
         assert (await stored(subscriptions, CHANNEL + number)).next_slot.instant == SLOT + WEEK
 
 
-async def test_of_a_batch_those_that_an_edit_came_first_for_are_left_out(
+async def test_a_batch_leaves_out_subscriptions_that_were_edited_first(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(4)]
@@ -335,12 +333,12 @@ async def test_of_a_batch_those_that_an_edit_came_first_for_are_left_out(
     assert [each.subscription.channel_id for each in made] == [CHANNEL + 3]
 
 
-async def test_a_batch_in_which_one_fails_is_not_claimed_at_all(
+async def test_a_batch_with_a_failure_is_not_claimed_at_all(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(3)]
 
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
+    def plan(subscription: Subscription, used: set[str]) -> Plan:
         return Plan(None if subscription.channel_id == CHANNEL + 1 else "flask", 1)  # type: ignore[arg-type]
 
     with pytest.raises(IntegrityError):
@@ -350,17 +348,17 @@ async def test_a_batch_in_which_one_fails_is_not_claimed_at_all(
     assert [await stored(subscriptions, each.channel_id) for each in due] == due
 
 
-async def test_nothing_claimed_is_nothing_made(deliveries: Deliveries) -> None:
+async def test_an_empty_batch_creates_no_delivery(deliveries: Deliveries) -> None:
     assert await deliveries.claim_due([], planning(), SLOT) == []
 
 
-async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+async def test_a_failed_claim_is_rolled_back(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     subscription = await subscribed(subscriptions)
 
-    def fail(subscription: Subscription, had: set[str]) -> Plan:
+    def fail(subscription: Subscription, used: set[str]) -> Plan:
         raise LookupError
 
-    def unstorable(subscription: Subscription, had: set[str]) -> Plan:
+    def unstorable(subscription: Subscription, used: set[str]) -> Plan:
         return Plan(None, subscription.round)  # type: ignore[arg-type]
 
     with pytest.raises(LookupError):
@@ -375,7 +373,7 @@ async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscrip
 @pytest.mark.parametrize(
     "edit", [subscription_rules.pause, subscription_rules.unsubscribe], ids=["pause", "unsubscribe"]
 )
-async def test_an_edit_that_comes_before_the_claim_wins(
+async def test_an_edit_before_the_claim_wins(
     subscriptions: Subscriptions, deliveries: Deliveries, edit: Callable[[Subscription], Subscription]
 ) -> None:
     due = await subscribed(subscriptions)
@@ -384,13 +382,11 @@ async def test_an_edit_that_comes_before_the_claim_wins(
     assert await claim(deliveries, due, planning()) is None
 
 
-async def test_a_claim_plans_for_the_subscription_as_it_stands(
-    subscriptions: Subscriptions, deliveries: Deliveries
-) -> None:
+async def test_a_claim_uses_the_current_subscription(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     due = await subscribed(subscriptions)
     await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, "dash"))
 
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
+    def plan(subscription: Subscription, used: set[str]) -> Plan:
         return Plan(subscription.chosen_topic or "none", subscription.round, chosen=True)
 
     delivery = await claim(deliveries, due, plan)
@@ -399,7 +395,7 @@ async def test_a_claim_plans_for_the_subscription_as_it_stands(
     assert delivery.topic == "dash"
 
 
-async def test_a_claim_knows_the_topics_of_its_own_round_and_channel_only(
+async def test_a_claim_sees_only_the_topics_of_its_own_round_and_channel(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     subscription = await subscribed(subscriptions)
@@ -408,8 +404,8 @@ async def test_a_claim_knows_the_topics_of_its_own_round_and_channel_only(
     await deliveries.claim_manual(subscription, planning("flask", state=State.SKIPPED), MONDAY, LEASE)
     assert await deliveries.used_topics(subscription) == {"flask"}
 
-    def second_round(subscription: Subscription, had: set[str]) -> Plan:
-        assert had == {"flask"}
+    def second_round(subscription: Subscription, used: set[str]) -> Plan:
+        assert used == {"flask"}
         return Plan("django", subscription.round + 1)
 
     delivery = await claim(deliveries, subscription, second_round)
@@ -419,9 +415,7 @@ async def test_a_claim_knows_the_topics_of_its_own_round_and_channel_only(
     assert await deliveries.used_topics(await stored(subscriptions)) == {"django"}
 
 
-async def test_a_post_outside_the_schedule_leaves_the_slot(
-    subscriptions: Subscriptions, deliveries: Deliveries
-) -> None:
+async def test_a_manual_post_does_not_use_the_slot(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     subscription = await subscribed(subscriptions)
 
     delivery = await deliveries.claim_manual(subscription, planning(), MONDAY, LEASE)
@@ -431,7 +425,7 @@ async def test_a_post_outside_the_schedule_leaves_the_slot(
     assert await stored(subscriptions) == subscription
 
 
-async def test_there_is_no_post_outside_the_schedule_while_another_is_on_its_way(
+async def test_there_is_no_second_manual_post_while_one_is_pending(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     subscription = await subscribed(subscriptions)
@@ -444,7 +438,7 @@ async def test_there_is_no_post_outside_the_schedule_while_another_is_on_its_way
     assert len([claim for claim in claims if claim]) == 1
 
 
-async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
+async def test_a_missed_slot_is_not_attempted_and_does_not_use_its_topic(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     subscription = await subscribed(subscriptions)
@@ -460,7 +454,7 @@ async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
 # A chosen topic
 
 
-async def choosing(subscriptions: Subscriptions, topic: str = "flask") -> Subscription:
+async def subscribe_with_choice(subscriptions: Subscriptions, topic: str = "flask") -> Subscription:
     await subscribed(subscriptions)
     chosen = await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, topic))
     assert chosen is not None
@@ -468,20 +462,18 @@ async def choosing(subscriptions: Subscriptions, topic: str = "flask") -> Subscr
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.SKIPPED])
-async def test_a_chosen_topic_is_used_up_by_the_claim(
+async def test_a_claim_clears_the_chosen_topic(
     subscriptions: Subscriptions, deliveries: Deliveries, state: State
 ) -> None:
-    chosen = await choosing(subscriptions)
+    chosen = await subscribe_with_choice(subscriptions)
 
     await deliveries.claim_manual(chosen, planning(chosen=True, state=state), MONDAY, LEASE)
 
     assert (await stored(subscriptions)).chosen_topic is None
 
 
-async def test_a_chosen_topic_stays_chosen_when_its_slot_is_claimed_as_missed(
-    subscriptions: Subscriptions, deliveries: Deliveries
-) -> None:
-    chosen = await choosing(subscriptions)
+async def test_a_missed_slot_keeps_the_chosen_topic(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    chosen = await subscribe_with_choice(subscriptions)
 
     await claim(deliveries, chosen, planning(chosen=True, state=State.MISSED))
 
@@ -489,10 +481,10 @@ async def test_a_chosen_topic_stays_chosen_when_its_slot_is_claimed_as_missed(
 
 
 @pytest.mark.parametrize("end", [Deliveries.record_missed, Deliveries.record_blocked], ids=["missed", "blocked"])
-async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
+async def test_an_unposted_chosen_topic_is_chosen_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
-    chosen = await choosing(subscriptions)
+    chosen = await subscribe_with_choice(subscriptions)
     delivery = await claim(deliveries, chosen, planning(chosen=True))
     assert delivery is not None
 
@@ -502,10 +494,10 @@ async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
 
 
 @pytest.mark.parametrize("end", [Deliveries.record_missed, Deliveries.record_blocked], ids=["missed", "blocked"])
-async def test_a_topic_chosen_meanwhile_is_not_overruled(
+async def test_a_topic_chosen_in_the_meantime_is_kept(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
-    chosen = await choosing(subscriptions)
+    chosen = await subscribe_with_choice(subscriptions)
     delivery = await claim(deliveries, chosen, planning(chosen=True))
     assert delivery is not None
     await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, "dash"))
@@ -520,7 +512,7 @@ async def test_a_topic_chosen_meanwhile_is_not_overruled(
     [Deliveries.record_missed, Deliveries.record_blocked, Deliveries.record_unverified],
     ids=["missed", "blocked", "unverified"],
 )
-async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
+async def test_a_failure_does_not_choose_a_topic(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
     await end(deliveries, await claimed(deliveries, subscriptions), "no luck", SLOT)
@@ -528,7 +520,7 @@ async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
     assert (await stored(subscriptions)).chosen_topic is None
 
 
-async def test_a_chosen_topic_that_may_have_been_posted_is_not_chosen_again(
+async def test_an_unverified_chosen_topic_is_not_chosen_again(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     await deliveries.record_unverified(await claimed(deliveries, subscriptions, chosen=True), "nobody can tell", SLOT)
@@ -549,7 +541,7 @@ async def test_an_attempt_is_recorded_before_it_is_made(subscriptions: Subscript
     assert held == replace(recorded, first_attempt_at=None)
 
 
-async def test_what_is_held_for_an_attempt_is_free_again_when_its_lease_is_over(
+async def test_a_claimed_delivery_can_be_claimed_again_after_its_lease(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     await claimed(deliveries, subscriptions)
@@ -559,7 +551,7 @@ async def test_what_is_held_for_an_attempt_is_free_again_when_its_lease_is_over(
     assert (await taken(deliveries, SLOT + LEASE)).attempts == 2
 
 
-async def test_a_post_outside_the_schedule_comes_back_held_for_its_first_attempt(
+async def test_a_manual_post_is_claimed_for_its_first_attempt(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     held = await deliveries.claim_manual(await subscribed(subscriptions), planning(), MONDAY, LEASE)
@@ -570,21 +562,23 @@ async def test_a_post_outside_the_schedule_comes_back_held_for_its_first_attempt
     assert await deliveries.claim(MONDAY, LEASE, 10) == []
 
 
-async def test_of_many_that_take_one_delivery_exactly_one_gets_it(
+async def test_exactly_one_of_several_concurrent_claims_gets_a_delivery(
     url: str, subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
     other = Database(url)
     both = [deliveries, Deliveries(other)]
 
-    takes = await asyncio.gather(*(both[number % 2].claim(SLOT, LEASE, 10) for number in range(8)))
+    results = await asyncio.gather(*(both[number % 2].claim(SLOT, LEASE, 10) for number in range(8)))
     await other.close()
 
-    assert [each.id for take in takes for each in take] == [delivery.id]
+    assert [each.id for result in results for each in result] == [delivery.id]
     assert (await again(deliveries, delivery)).attempts == 1
 
 
-async def test_an_attempt_begun_again_counts_from_then(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+async def test_a_restarted_attempt_counts_from_its_restart(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
     await claimed(deliveries, subscriptions)
     held = await taken(deliveries)
     later = SLOT + timedelta(minutes=5)
@@ -595,7 +589,7 @@ async def test_an_attempt_begun_again_counts_from_then(subscriptions: Subscripti
     assert (recorded.attempts, recorded.first_attempt_at, recorded.retry_at) == (1, later, later + LEASE)
 
 
-async def test_what_another_attempt_holds_by_now_is_not_begun_again(
+async def test_an_attempt_that_lost_its_lease_cannot_be_restarted(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     await claimed(deliveries, subscriptions)
@@ -612,7 +606,7 @@ async def test_what_another_attempt_holds_by_now_is_not_begun_again(
     [Deliveries.record_missed, Deliveries.record_blocked, Deliveries.record_unverified],
     ids=["missed", "blocked", "unverified"],
 )
-async def test_what_has_ended_is_not_attempted_again(
+async def test_a_finished_delivery_is_not_attempted_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
     await claimed(deliveries, subscriptions)
@@ -624,7 +618,7 @@ async def test_what_has_ended_is_not_attempted_again(
 
 
 @pytest.mark.parametrize(("outcome_known", "first"), [(True, None), (False, SLOT)])
-async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unknown(
+async def test_a_retry_keeps_the_first_attempt_only_while_its_outcome_is_unknown(
     subscriptions: Subscriptions, deliveries: Deliveries, outcome_known: bool, first: datetime | None
 ) -> None:
     await claimed(deliveries, subscriptions)
@@ -640,7 +634,7 @@ async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unk
     assert (await taken(deliveries, at)).first_attempt_at == first
 
 
-async def test_a_later_attempt_keeps_the_instant_of_the_first(
+async def test_a_later_attempt_keeps_the_time_of_the_first(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     await claimed(deliveries, subscriptions)
@@ -652,7 +646,7 @@ async def test_a_later_attempt_keeps_the_instant_of_the_first(
     assert (await again(deliveries, second)).first_attempt_at == SLOT
 
 
-async def test_an_attempt_that_ends_late_does_not_undo_that_the_post_was_made(
+async def test_a_late_outcome_does_not_overwrite_a_sent_post(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     await claimed(deliveries, subscriptions)
@@ -666,7 +660,7 @@ async def test_an_attempt_that_ends_late_does_not_undo_that_the_post_was_made(
     assert await deliveries.claim(SLOT + WEEK, LEASE, 10) == []
 
 
-async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_asked(
+async def test_deliveries_are_claimed_oldest_first_up_to_the_limit(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     minutes = [3, 1, 2]
@@ -681,9 +675,7 @@ async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_a
     assert [delivery.topic for delivery in then] == ["topic-3"]
 
 
-async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
-    subscriptions: Subscriptions, deliveries: Deliveries
-) -> None:
+async def test_the_next_retry_is_the_earliest_pending_one(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     assert await deliveries.next_at() is None
     early = await claimed(deliveries, subscriptions)
     late = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning(), SLOT + LEASE)
@@ -708,10 +700,10 @@ async def test_a_replanned_delivery_keeps_its_slot_and_changes_its_topic(
     assert await again(deliveries, delivery) == replanned
 
 
-# Ends
+# Outcomes
 
 
-async def test_what_was_sent_is_recorded_with_its_message_and_its_steps(
+async def test_a_sent_post_is_recorded_with_its_message_and_steps(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
@@ -725,7 +717,7 @@ async def test_what_was_sent_is_recorded_with_its_message_and_its_steps(
     assert [step.name for step in await taken_steps(steps, SLOT + LEASE)] == [StepName.THREAD, StepName.PIN]
 
 
-async def test_recording_a_message_again_adds_no_step_and_undoes_none(
+async def test_recording_a_message_again_adds_and_reopens_no_step(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
@@ -738,7 +730,7 @@ async def test_recording_a_message_again_adds_no_step_and_undoes_none(
     assert await taken_steps(steps, SLOT + WEEK) == []
 
 
-async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
+async def test_a_refusal_blocks_the_subscription_and_keeps_its_options(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     given = Choices("web", 0, time(9), "UTC", 77, True, True, True, "django")
@@ -752,7 +744,7 @@ async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
     assert (recorded.state, recorded.reason) == (State.BLOCKED, "the channel is gone")
 
 
-async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+async def test_a_sent_post_unblocks_the_subscription(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     await deliveries.record_blocked(await claimed(deliveries, subscriptions), "the channel is gone", SLOT)
     later = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
     assert later is not None
@@ -763,7 +755,7 @@ async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deli
 
 
 @pytest.mark.parametrize(
-    ("end", "had"),
+    ("end", "used"),
     [
         (Deliveries.record_missed, set()),
         (Deliveries.record_blocked, set()),
@@ -771,18 +763,20 @@ async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deli
     ],
     ids=["missed", "blocked", "unverified"],
 )
-async def test_only_what_may_stand_in_the_channel_counts_as_had(
-    subscriptions: Subscriptions, deliveries: Deliveries, end: End, had: set[str]
+async def test_only_topics_that_may_have_been_posted_count_as_used(
+    subscriptions: Subscriptions, deliveries: Deliveries, end: End, used: set[str]
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
     assert await deliveries.used_topics(delivery.subscription) == {"flask"}
 
     await end(deliveries, delivery, "no luck", SLOT)
 
-    assert await deliveries.used_topics(delivery.subscription) == had
+    assert await deliveries.used_topics(delivery.subscription) == used
 
 
-async def test_a_miss_and_a_doubt_do_not_block(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+async def test_missed_and_unverified_deliveries_do_not_block(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
     await deliveries.record_missed(await claimed(deliveries, subscriptions), "too late", SLOT)
     later = await claim(deliveries, await stored(subscriptions), planning(), SLOT + WEEK)
     assert later is not None
@@ -791,7 +785,7 @@ async def test_a_miss_and_a_doubt_do_not_block(subscriptions: Subscriptions, del
     assert (await stored(subscriptions)).blocked is None
 
 
-async def test_the_last_delivery_of_each_subscription_is_the_latest_in_one_of_the_states(
+async def test_the_last_delivery_is_the_latest_in_one_of_the_states(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     first = await claimed(deliveries, subscriptions)
@@ -820,14 +814,14 @@ async def sent_with(deliveries: Deliveries, subscriptions: Subscriptions, *names
     return await again(deliveries, delivery)
 
 
-def test_each_option_wants_its_step() -> None:
+def test_each_option_requests_its_step() -> None:
     assert requested_steps(Options("web")) == []
     assert requested_steps(Options("web", thread=True)) == [StepName.THREAD]
     assert requested_steps(Options("web", pin=True)) == [StepName.PIN]
     assert requested_steps(Options("web", publish=True)) == [StepName.PUBLISH]
 
 
-async def test_the_steps_of_a_delivery_are_taken_together_in_their_order(
+async def test_the_steps_of_a_delivery_are_claimed_together_in_order(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     delivery = await sent_with(deliveries, subscriptions, *sorted(StepName))
@@ -837,9 +831,7 @@ async def test_the_steps_of_a_delivery_are_taken_together_in_their_order(
     ]
 
 
-async def test_a_step_is_held_while_it_is_carried_out(
-    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
-) -> None:
+async def test_a_claimed_step_is_leased(subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps) -> None:
     await sent_with(deliveries, subscriptions, StepName.PIN)
 
     (first,) = await taken_steps(steps)
@@ -849,20 +841,20 @@ async def test_a_step_is_held_while_it_is_carried_out(
     assert (first.attempts, second.attempts) == (1, 2)
 
 
-async def test_of_many_that_take_a_step_exactly_one_gets_it(
+async def test_exactly_one_of_several_concurrent_claims_gets_a_step(
     url: str, subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     await sent_with(deliveries, subscriptions, StepName.PIN)
     other = Database(url)
     both = [steps, Steps(other)]
 
-    takes = await asyncio.gather(*(taken_steps(both[number % 2]) for number in range(8)))
+    results = await asyncio.gather(*(taken_steps(both[number % 2]) for number in range(8)))
     await other.close()
 
-    assert [step.name for take in takes for step in take] == [StepName.PIN]
+    assert [step.name for result in results for step in result] == [StepName.PIN]
 
 
-async def test_a_step_that_is_done_is_not_taken_again(
+async def test_a_finished_step_is_not_claimed_again(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     await sent_with(deliveries, subscriptions, StepName.PUBLISH, StepName.THREAD, StepName.PIN)
@@ -875,7 +867,7 @@ async def test_a_step_that_is_done_is_not_taken_again(
 
 
 async def two_sent(deliveries: Deliveries, subscriptions: Subscriptions) -> tuple[Delivery, Delivery]:
-    """Two posts of one channel, both of which are to be pinned."""
+    """Record two posts in one channel, both with a pin step."""
     first = await sent_with(deliveries, subscriptions, StepName.PIN)
     second = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
     assert second is not None
@@ -883,7 +875,7 @@ async def two_sent(deliveries: Deliveries, subscriptions: Subscriptions) -> tupl
     return first, second
 
 
-async def test_a_channels_deliveries_have_their_steps_one_after_another_the_longest_waiting_first(
+async def test_the_steps_of_a_channels_deliveries_are_claimed_one_delivery_at_a_time(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     first, second = await two_sent(deliveries, subscriptions)
@@ -895,7 +887,7 @@ async def test_a_channels_deliveries_have_their_steps_one_after_another_the_long
     assert [one.delivery.id, other.delivery.id] == [first.id, second.id]
 
 
-async def test_a_channel_that_is_busy_with_steps_gets_no_others(
+async def test_steps_of_excluded_subscriptions_are_not_claimed(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     first, _ = await two_sent(deliveries, subscriptions)
@@ -903,12 +895,12 @@ async def test_a_channel_that_is_busy_with_steps_gets_no_others(
     assert elsewhere is not None
     await deliveries.record_sent(elsewhere, 1003, OTHER_CHANNEL, [StepName.PIN], SLOT)
 
-    taken = await steps.claim(SLOT + WEEK, LEASE, 10, excluding({first.subscription.id}))
+    claimed_steps = await steps.claim(SLOT + WEEK, LEASE, 10, excluding({first.subscription.id}))
 
-    assert [step.delivery.id for step in taken] == [elsewhere.id]
+    assert [step.delivery.id for step in claimed_steps] == [elsewhere.id]
 
 
-async def test_the_steps_of_one_delivery_can_be_taken_alone(
+async def test_the_steps_of_a_single_delivery_can_be_claimed(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     _, second = await two_sent(deliveries, subscriptions)
@@ -918,7 +910,7 @@ async def test_the_steps_of_one_delivery_can_be_taken_alone(
     assert step.delivery.id == second.id
 
 
-async def test_no_more_steps_are_taken_than_asked(
+async def test_steps_are_claimed_up_to_the_limit(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     for number in range(3):
@@ -929,7 +921,7 @@ async def test_no_more_steps_are_taken_than_asked(
     assert [len(await steps.claim(SLOT, LEASE, 2)) for _ in range(3)] == [2, 1, 0]
 
 
-async def test_a_step_is_tried_again_when_its_time_has_come(
+async def test_a_step_is_retried_when_it_is_due(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     await sent_with(deliveries, subscriptions, StepName.PIN)
@@ -947,7 +939,7 @@ async def test_a_step_is_tried_again_when_its_time_has_come(
     assert await steps.next_at() is None
 
 
-async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
+async def test_a_failed_step_has_a_reason_until_it_succeeds(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     await sent_with(deliveries, subscriptions, StepName.PIN, StepName.PUBLISH)
@@ -967,9 +959,7 @@ async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
     assert await steps.failures(["another"]) == {}
 
 
-async def test_the_pinned_message_is_remembered(
-    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
-) -> None:
+async def test_the_pinned_message_is_stored(subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps) -> None:
     await sent_with(deliveries, subscriptions, StepName.PIN)
     (pin,) = await taken_steps(steps)
 
@@ -981,23 +971,23 @@ async def test_the_pinned_message_is_remembered(
 # Metadata
 
 
-async def test_a_fact_is_kept_and_replaced(database: Database) -> None:
-    facts = Metadata(database)
-    assert await facts.get("commands") is None
+async def test_a_metadata_entry_is_stored_and_replaced(database: Database) -> None:
+    entries = Metadata(database)
+    assert await entries.get("commands") is None
 
-    await facts.put("commands", "a")
-    await facts.put("commands", "b")
-    await facts.put("other", "c")
+    await entries.put("commands", "a")
+    await entries.put("commands", "b")
+    await entries.put("other", "c")
 
-    assert await facts.get("commands") == "b"
-    assert await facts.get("other") == "c"
+    assert await entries.get("commands") == "b"
+    assert await entries.get("other") == "c"
 
 
 # Instants
 
 
 @pytest.mark.parametrize("zone", [UTC, ZoneInfo("Asia/Kathmandu"), timezone(timedelta(hours=-9, minutes=-30))], ids=str)
-async def test_instants_come_back_aware_and_in_utc(
+async def test_instants_are_returned_in_utc(
     subscriptions: Subscriptions, deliveries: Deliveries, zone: ZoneInfo | timezone
 ) -> None:
     subscription = await subscribed(subscriptions)
@@ -1017,7 +1007,7 @@ async def test_instants_come_back_aware_and_in_utc(
 # The database
 
 
-async def test_everything_survives_closing_and_opening(url: str, database: Database) -> None:
+async def test_data_survives_closing_and_reopening(url: str, database: Database) -> None:
     subscriptions, deliveries = Subscriptions(database), Deliveries(database)
     delivery = await claimed(deliveries, subscriptions)
     await deliveries.record_sent(delivery, 1001, CHANNEL, [StepName.PIN], SLOT)
@@ -1030,15 +1020,15 @@ async def test_everything_survives_closing_and_opening(url: str, database: Datab
     subscriptions, deliveries, steps = Subscriptions(reopened), Deliveries(reopened), Steps(reopened)
     after = await stored(subscriptions), await again(deliveries, delivery)
     open_steps = [step.name for step in await taken_steps(steps)]
-    fact = await Metadata(reopened).get("commands")
+    entry = await Metadata(reopened).get("commands")
     await reopened.close()
 
     assert after == before
     assert open_steps == [StepName.PIN]
-    assert fact == "a"
+    assert entry == "a"
 
 
-async def test_the_migrations_make_the_schema_that_the_code_knows(database: Database) -> None:
+async def test_the_migrations_create_the_schema_of_the_tables(database: Database) -> None:
     def differences(connection: Connection) -> list[object]:
         options = {"compare_type": True, "compare_server_default": True}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
@@ -1061,7 +1051,7 @@ async def test_migrating_again_is_harmless(database: Database) -> None:
     assert await stored(Subscriptions(database)) == subscription
 
 
-async def test_many_that_migrate_a_new_database_at_once_do_not_disturb_one_another(url: str) -> None:
+async def test_concurrent_migrations_of_a_new_database_succeed(url: str) -> None:
     databases = [Database(url) for _ in range(3)]
 
     await asyncio.gather(*(database.upgrade() for database in databases))
@@ -1071,7 +1061,7 @@ async def test_many_that_migrate_a_new_database_at_once_do_not_disturb_one_anoth
     await asyncio.gather(*(database.close() for database in databases))
 
 
-async def test_a_database_from_a_newer_version_is_refused_and_left_alone(database: Database) -> None:
+async def test_a_database_of_a_newer_version_is_refused_unchanged(database: Database) -> None:
     subscription = await subscribed(Subscriptions(database))
     async with database.write() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
@@ -1090,7 +1080,7 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(databas
         ("", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
     ],
 )
-def test_a_url_of_no_database_that_weekbot_knows_is_refused_with_a_sentence(url: str, sentence: str) -> None:
+def test_an_unsupported_database_url_is_a_one_sentence_error(url: str, sentence: str) -> None:
     with pytest.raises(DatabaseUnusableError, match=sentence):
         Database(url)
 
@@ -1106,7 +1096,7 @@ async def refusal(file: Path) -> str:
     return str(refused.value)
 
 
-async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_refused_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("buy milk\n" * 1000)
 
@@ -1116,7 +1106,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert file.read_text() == "buy milk\n" * 1000
 
 
-def test_a_folder_that_is_not_there_is_refused_with_a_sentence_and_no_traceback(
+def test_a_missing_folder_is_a_one_sentence_error_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "missing" / "weekbot.db"
@@ -1124,7 +1114,7 @@ def test_a_folder_that_is_not_there_is_refused_with_a_sentence_and_no_traceback(
     monkeypatch.setattr(threading, "excepthook", tracebacks.append)
     before = set(threading.enumerate())
 
-    # Often enough for a thread that is still there to be found out.
+    # Often enough to detect a thread that is still running.
     sentences = {asyncio.run(refusal(file)) for _ in range(60)}
     for thread in set(threading.enumerate()) - before:
         thread.join()
@@ -1138,7 +1128,7 @@ def test_a_folder_that_is_not_there_is_refused_with_a_sentence_and_no_traceback(
 @pytest.mark.parametrize(
     ("pragma", "value"), [("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)], ids=str
 )
-async def test_every_connection_is_durable_and_keeps_references(tmp_path: Path, pragma: str, value: str | int) -> None:
+async def test_every_connection_sets_its_pragmas(tmp_path: Path, pragma: str, value: str | int) -> None:
     database = Database(f"sqlite:///{tmp_path / 'weekbot.db'}")
     await database.upgrade()
     async with database.read() as first, database.read() as second:
@@ -1147,25 +1137,25 @@ async def test_every_connection_is_durable_and_keeps_references(tmp_path: Path, 
     await database.close()
 
 
-async def test_a_reference_to_nothing_is_refused(database: Database) -> None:
+async def test_a_dangling_foreign_key_is_refused(database: Database) -> None:
     row = {"delivery_id": "none", "name": "pin", "done": False, "attempts": 0, "retry_at": SLOT}
     with pytest.raises(IntegrityError, match=r"FOREIGN KEY|foreign key"):
         async with database.write() as connection:
             await connection.execute(insert(steps_table).values(row))
 
 
-async def test_a_reader_is_not_held_up_by_a_writer(database: Database) -> None:
-    facts = Metadata(database)
-    await facts.put("commands", "before")
+async def test_a_writer_does_not_block_a_reader(database: Database) -> None:
+    entries = Metadata(database)
+    await entries.put("commands", "before")
 
     async with database.write() as connection:
         await connection.exec_driver_sql("UPDATE facts SET value = 'after'")
-        assert await facts.get("commands") == "before"
+        assert await entries.get("commands") == "before"
 
-    assert await facts.get("commands") == "after"
+    assert await entries.get("commands") == "after"
 
 
-async def test_instants_are_kept_in_utc_without_an_offset(tmp_path: Path) -> None:
+async def test_sqlite_stores_instants_in_utc_without_an_offset(tmp_path: Path) -> None:
     file = tmp_path / "weekbot.db"
     database = Database(f"sqlite:///{file}")
     await database.upgrade()
@@ -1177,11 +1167,11 @@ async def test_instants_are_kept_in_utc_without_an_offset(tmp_path: Path) -> Non
     plain.close()
 
 
-# Two processes at once
+# Two processes
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
-async def test_two_that_claim_at_once_neither_wait_nor_overlap(
+async def test_concurrent_claims_of_due_slots_neither_wait_nor_overlap(
     deliveries: Deliveries, subscriptions: Subscriptions, url: str
 ) -> None:
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(10)]
@@ -1194,7 +1184,7 @@ async def test_two_that_claim_at_once_neither_wait_nor_overlap(
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
-async def test_two_that_take_at_once_neither_wait_nor_overlap(
+async def test_concurrent_claims_of_deliveries_neither_wait_nor_overlap(
     deliveries: Deliveries, subscriptions: Subscriptions, url: str
 ) -> None:
     await deliveries.claim_due(
@@ -1211,14 +1201,14 @@ async def test_two_that_take_at_once_neither_wait_nor_overlap(
     await other.close()
 
 
-async def test_edits_at_once_wait_for_each_other_and_none_is_lost(subscriptions: Subscriptions, url: str) -> None:
+async def test_concurrent_edits_wait_for_each_other(subscriptions: Subscriptions, url: str) -> None:
     await subscribed(subscriptions)
     other = Database(url)
-    at_once = [
+    edits = [
         each.change(CHANNEL, lambda current: replace(current, round=current.round + 1))
         for each in (subscriptions, Subscriptions(other), Subscriptions(other))
         for _ in range(5)
     ]
-    await asyncio.gather(*at_once)
+    await asyncio.gather(*edits)
     assert (await stored(subscriptions)).round == 16
     await other.close()

@@ -1,4 +1,4 @@
-"""The rules of the layout: which package may import which, and which libraries it may use."""
+"""The rules for imports: the packages and the libraries that each package may import."""
 
 import ast
 from collections import Counter
@@ -45,9 +45,9 @@ MAY_IMPORT = {
     "demo": {"demo", *WIRED},
     "cli": {"cli", "run", "republish", "rehearse", "demo", "transfer", "examples", *WIRED},
 }
-"""Each package, and those that it may import. A reader of the single-process bot never has to open `cluster`."""
+"""Each package, and those that it may import. Readers of the single-process bot never have to open `cluster`."""
 
-KNOWN_ONLY_TO = {
+IMPORTED_BY = {
     "discord": {"bot", "discord_io", "ops/doctor", "rehearse", "demo"},
     "sqlalchemy": {"db", "store", "cluster", "transfer"},
     "alembic": {"db"},
@@ -70,7 +70,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def package(name: str) -> str:
-    """The package, or the module beside them: `setting_sources` belongs to the settings, `__main__` to the CLI."""
+    """Return the package; `setting_sources` belongs to the settings, and `__main__` to the CLI."""
     return {"setting_sources": "settings", "__main__": "cli"}.get(name, name)
 
 
@@ -79,33 +79,33 @@ def relative(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_imports_run_one_way(path: Path) -> None:
+def test_imports_follow_the_layers(path: Path) -> None:
     imported = {package(name.split(".")[1]) for name in imports(path) if name.startswith("weekbot.")}
     own = package(relative(path).split("/")[0].removesuffix(".py"))
     assert imported - {"__version__"} <= MAY_IMPORT[own]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_each_library_is_imported_only_where_it_belongs(path: Path) -> None:
-    used = {name.split(".")[0] for name in imports(path)} & set(KNOWN_ONLY_TO)
-    assert not [each for each in used if not any(relative(path).startswith(place) for place in KNOWN_ONLY_TO[each])]
+def test_each_library_is_imported_only_by_its_packages(path: Path) -> None:
+    used = {name.split(".")[0] for name in imports(path)} & set(IMPORTED_BY)
+    assert not [each for each in used if not any(relative(path).startswith(place) for place in IMPORTED_BY[each])]
 
 
-def test_the_rules_name_every_package_and_no_other() -> None:
-    places = {place for places in KNOWN_ONLY_TO.values() for place in places} | set(MAY_IMPORT)
+def test_the_rules_cover_exactly_the_existing_packages() -> None:
+    places = {place for places in IMPORTED_BY.values() for place in places} | set(MAY_IMPORT)
     assert all((SOURCE / place).exists() or (SOURCE / f"{place}.py").exists() for place in places)
     assert {package(relative(path).split("/")[0].removesuffix(".py")) for path in MODULES} == set(MAY_IMPORT)
 
 
-def test_no_package_holds_more_than_a_fifth_of_the_source() -> None:
+def test_no_package_has_more_than_a_fifth_of_the_source() -> None:
     lines = dict.fromkeys(MAY_IMPORT, 0)
     for path in MODULES:
         lines[package(relative(path).split("/")[0].removesuffix(".py"))] += len(path.read_text("utf-8").splitlines())
     assert max(lines.values()) <= sum(lines.values()) / 5
 
 
-def test_no_two_modules_import_each_other_in_a_circle() -> None:
-    """Imports inside functions count, too: they hide a circle, they don't remove it."""
+def test_there_are_no_circular_imports() -> None:
+    """Imports inside functions count, too: they hide a cycle, but don't remove it."""
     names = {
         f"weekbot.{relative(path).removesuffix('.py').replace('/', '.')}".removesuffix(".__init__"): path
         for path in MODULES

@@ -1,4 +1,4 @@
-"""Whoever cancels a task awaits it, and no error is dropped."""
+"""Cancelled tasks are awaited, and no error is dropped."""
 
 import asyncio
 
@@ -17,13 +17,13 @@ async def until_cancelled(ended: list[str], error: Exception | None = None) -> N
             raise error
 
 
-async def test_the_others_have_ended_when_the_first_one_has() -> None:
+async def test_the_other_tasks_end_after_the_first_one() -> None:
     ended = list[str]()
     await wait_for_first(asyncio.sleep(0), until_cancelled(ended))
     assert ended == ["ended"]
 
 
-async def test_the_error_of_the_first_one_is_raised() -> None:
+async def test_the_error_of_the_first_task_is_raised() -> None:
     async def fail() -> None:
         raise ValueError("first")
 

@@ -1,4 +1,4 @@
-"""Time zones as people type them."""
+"""Typed time zones."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -55,38 +55,38 @@ from weekbot.runtime.errors import WeekbotError
         ("utc-0", "UTC"),
     ],
 )
-def test_a_zone_is_known_by_city_abbreviation_and_distance(typed: str, zone: str) -> None:
+def test_a_zone_is_found_by_city_abbreviation_and_offset(typed: str, zone: str) -> None:
     assert timezones.parse(typed) == zone
     assert ZoneInfo(zone)
 
 
-AS_PEOPLE_MEAN_THEM = {"EST", "MST"}  # IANA's have no summer time
-NO_CLOCKS = {"Factory", "localtime", "posixrules"}
-WITHOUT_A_PLACE = {name for name in available_timezones() if "/" not in name}
+WITH_SUMMER_TIME = {"EST", "MST"}  # people mean the zones with summer time; IANA's zones of these names have none
+NOT_REAL_ZONES = {"Factory", "localtime", "posixrules"}
+WITHOUT_CITY = {name for name in available_timezones() if "/" not in name}
 DAYS = [datetime(2026, month, 15, tzinfo=UTC) for month in range(1, 13)]
 
 
-@pytest.mark.parametrize("name", sorted(WITHOUT_A_PLACE - AS_PEOPLE_MEAN_THEM - NO_CLOCKS))
-def test_a_name_without_a_place_shows_the_same_clock_as_iana_has_it(name: str) -> None:
-    meant = ZoneInfo(timezones.parse(name))
-    assert [day.astimezone(meant).utcoffset() for day in DAYS] == [
+@pytest.mark.parametrize("name", sorted(WITHOUT_CITY - WITH_SUMMER_TIME - NOT_REAL_ZONES))
+def test_a_name_without_a_city_has_the_same_offsets_as_in_iana(name: str) -> None:
+    parsed = ZoneInfo(timezones.parse(name))
+    assert [day.astimezone(parsed).utcoffset() for day in DAYS] == [
         day.astimezone(ZoneInfo(name)).utcoffset() for day in DAYS
     ]
 
 
-def test_the_zones_that_names_and_abbreviations_mean_exist() -> None:
+def test_the_zones_of_all_names_and_abbreviations_exist() -> None:
     assert {*timezones.WELL_KNOWN, *timezones.OTHER_NAMES.values()} <= available_timezones()
 
 
 @pytest.mark.parametrize("typed", ["utc+2", "utc-3", "gmt", "pst", "z", "japan", "utc+5:30", "ber", ""])
-def test_a_zone_that_is_offered_can_be_chosen(typed: str) -> None:
-    offered = timezones.suggest(typed)
-    assert offered
-    assert [timezones.parse(zone) for zone in offered] == offered
+def test_a_suggested_zone_can_be_chosen(typed: str) -> None:
+    suggested = timezones.suggest(typed)
+    assert suggested
+    assert [timezones.parse(zone) for zone in suggested] == suggested
 
 
 @pytest.mark.parametrize(
-    ("typed", "among"),
+    ("typed", "first"),
     [
         ("berl", ["Europe/Berlin"]),
         ("pst", ["America/Los_Angeles"]),
@@ -100,26 +100,26 @@ def test_a_zone_that_is_offered_can_be_chosen(typed: str) -> None:
         ("est5", ["America/New_York"]),
     ],
 )
-def test_what_is_meant_is_offered_first(typed: str, among: list[str]) -> None:
-    assert timezones.suggest(typed)[: len(among) + 1][: len(among)] == among
+def test_the_intended_zone_is_suggested_first(typed: str, first: list[str]) -> None:
+    assert timezones.suggest(typed)[: len(first) + 1][: len(first)] == first
 
 
 @pytest.mark.parametrize("typed", ["utc+99", "utc+5:30", "utc+2:75", "mars", "xst", "+", "utc+", "/5", "utc.2"])
-def test_what_is_no_zone_or_not_one_alone_is_a_sentence_with_a_hint(typed: str) -> None:
+def test_an_unknown_or_ambiguous_zone_is_an_error_with_a_hint(typed: str) -> None:
     with pytest.raises(WeekbotError, match="such as `"):
         timezones.parse(typed)
 
 
 @pytest.mark.parametrize(("zone", "label"), [("Etc/GMT-2", "UTC+2"), ("Etc/GMT+11", "UTC-11"), ("UTC", "UTC")])
-def test_fixed_zones_are_shown_the_way_people_count(zone: str, label: str) -> None:
+def test_fixed_zones_are_labelled_with_their_utc_offset(zone: str, label: str) -> None:
     assert timezones.label(zone) == label
 
 
 @given(st.text() | st.from_regex(r"(?:utc)?[+-]\d{1,3}(?::\d\d)?", fullmatch=True))
-def test_whatever_is_typed_only_zones_are_offered_and_parsed(typed: str) -> None:
-    offered = timezones.suggest(typed)
-    assert len(offered) <= 25
-    assert len(set(offered)) == len(offered)
-    assert set(offered) <= available_timezones()
+def test_any_text_leads_only_to_existing_zones(typed: str) -> None:
+    suggested = timezones.suggest(typed)
+    assert len(suggested) <= 25
+    assert len(set(suggested)) == len(suggested)
+    assert set(suggested) <= available_timezones()
     with suppress(WeekbotError):
         assert timezones.parse(typed) in available_timezones()

@@ -1,4 +1,4 @@
-"""Another program with the bot's token: each sign of it is noticed, and nothing that weekbot does itself is one."""
+"""Detection of another program that uses the bot's token, without false alarms from weekbot's own actions."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -43,8 +43,8 @@ class Place:
         noticed = self.app.token_users.recent
         return noticed.sign if noticed else None
 
-    async def asks(self) -> None:
-        """Let a member look something up, and wait until the answer is over."""
+    async def look_up(self) -> None:
+        """Let a member use `/framework`, and wait for the response."""
         channel = next(iter(self.guild.channels.values()))
         before = len(self.server.sent("POST", CALLBACKS))
         self.server.invoke(channel, "framework", {"name": "flask"})
@@ -64,17 +64,17 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             yield Place(server, guild, app)
 
 
-# Answers
+# Responses
 
 
-async def test_an_interaction_that_another_program_answered_is_noticed(
+async def test_an_interaction_answered_by_another_program_is_detected(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await place.asks()
+    await place.look_up()
     assert place.sign() is None
     for number in (1, 2):
         place.server.inject("POST", CALLBACK, request_fault.refusal(400, 40060))
-        await place.asks()
+        await place.look_up()
         await until(partial(_counts, place, number))
     assert place.sign() is Sign.ANSWER
     assert caplog.text.count("another program uses the bot's token; it answered a member in weekbot's place") == 1
@@ -86,29 +86,29 @@ def _counts(place: Place, answers: int) -> bool:
 
 
 @pytest.mark.parametrize("code", [10062, 50035])
-async def test_other_refusals_of_an_answer_are_no_sign(place: Place, code: int) -> None:
+async def test_other_refused_responses_are_no_sign(place: Place, code: int) -> None:
     place.server.inject("POST", CALLBACK, request_fault.refusal(400, code))
-    await place.asks()
-    await place.asks()
+    await place.look_up()
+    await place.look_up()
     assert place.sign() is None
 
 
-URL_OF_ANSWER = URL("http://discord/api/v10/interactions/7/token/callback")
+RESPONSE_URL = URL("http://discord/api/v10/interactions/7/token/callback")
 OWN: Callable[[], bool] = lambda: True  # noqa: E731
 
 
 def refused(watch: ForeignResponseDetector, tries: int = 1) -> None:
     for _ in range(tries):
-        watch.request_sent(URL_OF_ANSWER)
-    watch.request_refused(URL_OF_ANSWER, 40060)
+        watch.request_sent(RESPONSE_URL)
+    watch.request_refused(RESPONSE_URL, 40060)
 
 
 @pytest.mark.parametrize(
     ("own", "tries", "counted"),
     [(OWN, 1, 1), (OWN, 2, 0), (lambda: False, 1, 0), (None, 1, 0)],
-    ids=["the first try", "an earlier try may have got through", "another process has taken over", "not begun here"],
+    ids=["the first try", "an earlier try may have succeeded", "another process has taken over", "not watched"],
 )
-def test_an_answer_given_already_counts_if_only_another_program_can_have_given_it(
+def test_an_existing_response_counts_only_if_another_program_must_have_sent_it(
     own: Callable[[], bool] | None, tries: int, counted: int
 ) -> None:
     signs: list[None] = []
@@ -119,7 +119,7 @@ def test_an_answer_given_already_counts_if_only_another_program_can_have_given_i
     assert len(signs) == counted
 
 
-def test_interactions_of_long_ago_are_forgotten() -> None:
+def test_old_interactions_are_forgotten() -> None:
     signs: list[None] = []
     watch = ForeignResponseDetector(lambda: signs.append(None))
     for number in range(7, 8 + MAX_WATCHED):
@@ -131,30 +131,30 @@ def test_interactions_of_long_ago_are_forgotten() -> None:
 # Commands
 
 
-async def checked(place: Place) -> None:
+async def run_checks(place: Place) -> None:
     await place.app.registration.check()
     await place.app.client.check_sessions()
 
 
-async def test_commands_that_are_replaced_are_noticed_while_it_runs(place: Place) -> None:
-    await checked(place)
+async def test_replaced_commands_are_detected_while_the_bot_runs(place: Place) -> None:
+    await run_checks(place)
     assert place.sign() is None
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another program's", "type": 1}])
-    await checked(place)
+    await run_checks(place)
     assert place.sign() is Sign.COMMANDS
 
 
-async def test_commands_that_were_replaced_since_the_last_start_are_noticed_at_the_next(place: Place) -> None:
+async def test_replaced_commands_are_detected_at_the_next_start(place: Place) -> None:
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another program's", "type": 1}])
     await place.app.registration.keep_trying()
     assert place.sign() is Sign.COMMANDS
 
 
-async def test_commands_that_another_version_of_weekbot_registered_are_no_sign(place: Place) -> None:
-    """During an upgrade two versions share a database, which records who registered last."""
+async def test_commands_of_another_weekbot_version_are_no_sign(place: Place) -> None:
+    """During an upgrade, two versions share a database, which records the last registration."""
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another version's", "type": 1}])
     await Metadata(database_of(place.app)).put("commands", "another digest")
-    await checked(place)
+    await run_checks(place)
     await place.app.registration.keep_trying()
     assert place.sign() is None
 
@@ -166,52 +166,52 @@ def database_of(app: App) -> Database:
 # Sessions
 
 
-async def look_long_after(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look when no start is so recent any more that Discord may not have counted it."""
+async def check_without_delay(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the checks without the delay for starts that Discord may not have counted yet."""
     monkeypatch.setattr("weekbot.store.session_starts.COUNT_DELAY", timedelta())
-    await checked(place)
+    await run_checks(place)
 
 
-async def test_a_session_that_another_program_begins_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    await look_long_after(place, monkeypatch)
+async def test_a_session_started_by_another_program_is_detected(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    await check_without_delay(place, monkeypatch)
     place.server.world.starts.begun += 1
-    await look_long_after(place, monkeypatch)
+    await check_without_delay(place, monkeypatch)
     assert place.sign() is Sign.SESSION
 
 
-async def test_its_own_sessions_are_no_sign_whatever_befalls_them(
+async def test_weekbots_own_sessions_are_no_sign_even_after_failures(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await look_long_after(place, monkeypatch)
+    await check_without_delay(place, monkeypatch)
     before = place.server.world.starts.begun
     place.server.gateway.inject("IDENTIFY", handshake_fault.closed(4000))
     place.server.gateway.invalidate(resumable=False)
     await until(lambda: place.server.world.starts.begun > before and place.app.client.disconnected_shards() == [])
-    await look_long_after(place, monkeypatch)
+    await check_without_delay(place, monkeypatch)
     assert place.sign() is None
 
 
-async def test_a_session_that_could_not_be_counted_is_no_sign(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_was_not_recorded_is_no_sign(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_: SessionStarts, __: datetime) -> None:
         raise RuntimeError("no database")
 
-    await look_long_after(place, monkeypatch)
+    await check_without_delay(place, monkeypatch)
     before = place.server.world.starts.begun
-    with monkeypatch.context() as away:
-        away.setattr(SessionStarts, "record", fail)
+    with monkeypatch.context() as patched:
+        patched.setattr(SessionStarts, "record", fail)
         place.server.gateway.invalidate(resumable=False)
         await until(lambda: place.server.world.starts.begun > before and place.app.client.disconnected_shards() == [])
-    await look_long_after(place, monkeypatch)
+    await check_without_delay(place, monkeypatch)
     assert place.sign() is None
     place.server.world.starts.begun += 1
-    await look_long_after(place, monkeypatch)
+    await check_without_delay(place, monkeypatch)
     assert place.sign() is Sign.SESSION
 
 
-async def compared(database: Database, *looks: tuple[int, int]) -> list[int]:
-    """The findings of looks ten minutes apart; each is given the starts that are left and those that it made itself."""
+async def compared(database: Database, *checks: tuple[int, int]) -> list[int]:
+    """Compare ten minutes apart, each time with the remaining starts and after some own starts; return the results."""
     starts, clock, found = SessionStarts(database), FakeClock(), list[int]()
-    for remaining, begun in looks:
+    for remaining, begun in checks:
         for _ in range(begun):
             await starts.record(clock.now())
         clock.instant += QUIET
@@ -219,11 +219,11 @@ async def compared(database: Database, *looks: tuple[int, int]) -> list[int]:
     return found
 
 
-async def test_only_starts_that_no_process_of_the_database_has_made_count(database: Database) -> None:
+async def test_only_starts_of_other_programs_count(database: Database) -> None:
     assert await compared(database, (999, 1), (997, 2), (995, 1), (995, 0), (992, 0)) == [0, 0, 1, 0, 3]
 
 
-async def test_starts_are_not_compared_across_a_reset_nor_just_after_a_start(database: Database) -> None:
+async def test_starts_are_not_compared_across_a_reset_or_right_after_a_start(database: Database) -> None:
     starts = SessionStarts(database)
     assert await starts.compare(990, RESETS_AT, MONDAY) == 0
     assert await starts.compare(900, RESETS_AT + timedelta(days=1), MONDAY + QUIET) == 0
@@ -233,33 +233,33 @@ async def test_starts_are_not_compared_across_a_reset_nor_just_after_a_start(dat
 
 
 @pytest.mark.parametrize("written", ["", "{}", "[1]", '["x", 1, "2026"]'])
-async def test_counts_that_a_later_version_wrote_are_counted_anew(database: Database, written: str) -> None:
+async def test_unknown_counts_of_a_later_version_are_replaced(database: Database, written: str) -> None:
     await Metadata(database).put(COMPARED, written)
     assert await SessionStarts(database).compare(5, RESETS_AT, MONDAY) == 0
 
 
-# What is kept
+# Storage
 
 
-async def test_the_last_sign_is_kept_for_the_next_start_and_for_the_doctor(database: Database) -> None:
-    clock, facts = FakeClock(), Metadata(database)
-    users = TokenUsers(facts, clock)
+async def test_the_last_sign_is_stored_for_the_next_start_and_the_doctor(database: Database) -> None:
+    clock, metadata = FakeClock(), Metadata(database)
+    users = TokenUsers(metadata, clock)
     await users.save()
-    assert await stored_sign(facts) is None
+    assert await stored_sign(metadata) is None
     users.record(Sign.POST)
     await users.save()
 
-    after = TokenUsers(facts, clock)
+    after = TokenUsers(metadata, clock)
     assert after.recent is None
     await after.load()
     assert after.recent == users.recent
-    assert await stored_sign(facts, clock.now()) == users.recent
+    assert await stored_sign(metadata, clock.now()) == users.recent
     clock.instant += RECENT
     assert after.recent is None
-    assert await stored_sign(facts, clock.now()) is None
+    assert await stored_sign(metadata, clock.now()) is None
 
 
-async def test_a_sign_that_a_later_version_wrote_is_left_alone(database: Database) -> None:
+async def test_an_unknown_sign_of_a_later_version_is_ignored(database: Database) -> None:
     await Metadata(database).put(METADATA_KEY, json.dumps(["telepathy", MONDAY.isoformat()]))
     assert await stored_sign(Metadata(database)) is None
 
@@ -278,11 +278,11 @@ async def test_each_kind_of_sign_is_logged_once_an_hour(database: Database, capl
     ]
 
 
-# What a moderator asks for
+# Manual posts
 
 
-async def test_a_post_that_a_moderator_asks_for_has_its_id_from_the_interaction(place: Place) -> None:
-    """Another program that hears of the interaction as well then posts under the same nonce."""
+async def test_the_id_of_a_manual_post_is_derived_from_the_interaction(place: Place) -> None:
+    """Another program that receives the same interaction then posts with the same nonce."""
     channel = place.guild.add_text_channel("asked")
     await until(lambda: place.app.client.get_channel(channel.id))
     async with delivering(place.app):

@@ -1,4 +1,4 @@
-"""Translations of topics: files beside the originals, used if they exist, and checked like them."""
+"""Translations of topics: files beside the originals, which are optional and are checked like them."""
 
 import re
 import shutil
@@ -77,17 +77,17 @@ def problems_of(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("slug", TRANSLATED)
-def test_the_three_concepts_are_there_in_german(library: Library, slug: str) -> None:
+def test_the_three_concepts_have_german_translations(library: Library, slug: str) -> None:
     original = library.topics[slug]
     german = translated(original, "de")
     assert german is not original
     assert german.slug == slug
     assert german.summary != original.summary
-    assert all(said != text for said, text in zip(german.body.week, original.body.week, strict=True))
+    assert all(translation != text for translation, text in zip(german.body.week, original.body.week, strict=True))
     assert german.body.quiz.right == original.body.quiz.right
 
 
-def test_a_topic_without_a_translation_is_shown_as_it_is(library: Library) -> None:
+def test_a_topic_without_a_translation_is_unchanged(library: Library) -> None:
     flask = library.topics["flask"]
     assert translated(flask, "de") is flask
     assert translated(library.topics[CONCEPT], "fr") is library.topics[CONCEPT]
@@ -98,13 +98,13 @@ def test_a_topic_is_found_by_its_title_in_any_language(library: Library) -> None
         assert library.find(translated(library.topics[slug], "de").title) is library.topics[slug]
 
 
-def test_a_translated_title_takes_no_other_topics_name(folder: Path) -> None:
+def test_a_translated_title_does_not_shadow_another_topic(folder: Path) -> None:
     write(folder, "flask.de.md", flask_in_german(folder).replace("Flask auf Deutsch", "Django"))
     library = load_library(folder)
     assert library.find("Django") is library.topics["django"]
 
 
-def test_a_framework_keeps_its_facts_and_its_code(folder: Path) -> None:
+def test_a_translated_framework_keeps_its_metadata_and_code(folder: Path) -> None:
     write(folder, "flask.de.md", flask_in_german(folder))
     flask = load_library(folder).topics["flask"]
     german = translated(flask, "de")
@@ -116,7 +116,7 @@ def test_a_framework_keeps_its_facts_and_its_code(folder: Path) -> None:
     assert (german.package, german.licence, german.docs) == (flask.package, flask.licence, flask.docs)
 
 
-def test_a_title_may_stay_as_it_is(folder: Path) -> None:
+def test_a_translated_title_is_optional(folder: Path) -> None:
     write(folder, "flask.de.md", flask_in_german(folder).replace("title: Flask auf Deutsch\n", ""))
     assert translated(load_library(folder).topics["flask"], "de").title == "Flask"
 
@@ -133,12 +133,12 @@ def test_a_title_may_stay_as_it_is(folder: Path) -> None:
         ((r"---\ntitle", "title"), "flask.de.md:1: must begin with front matter between two --- lines"),
     ],
 )
-def test_a_mistake_in_a_translation_is_named_with_its_place(folder: Path, edit: tuple[str, str], named: str) -> None:
+def test_a_problem_in_a_translation_has_its_position(folder: Path, edit: tuple[str, str], named: str) -> None:
     write(folder, "flask.de.md", re.sub(edit[0], edit[1], flask_in_german(folder), count=1))
     assert any(named in problem for problem in problems_of(folder))
 
 
-def test_a_translation_marks_the_same_answer(folder: Path) -> None:
+def test_a_translation_must_mark_the_same_quiz_answer(folder: Path) -> None:
     text = flask_in_german(folder).replace("- [x]", "- [ ]")
     head, _, quiz = text.partition("## Quiz")
     other = next(line for line in quiz.splitlines() if line.startswith("- [ ]") and line not in original_right(folder))
@@ -152,14 +152,14 @@ def original_right(folder: Path) -> str:
     return next(line for line in text.splitlines() if line.startswith("- [x]")).replace("[x]", "[ ]")
 
 
-def test_code_is_not_translated(folder: Path) -> None:
+def test_a_translation_may_not_contain_code(folder: Path) -> None:
     text = flask_in_german(folder)
     first_steps = "## First steps\n\n```sh\npip install Flask\n```\n\n```python\nx\n```\n\n```text\nx\n```\n\n"
     write(folder, "flask.de.md", text.replace("## The week", f"{first_steps}## The week"))
     assert any("First steps are taken from the original; remove them here" in each for each in problems_of(folder))
 
 
-def test_a_translation_into_no_language_or_of_no_topic_is_named(folder: Path) -> None:
+def test_a_translation_into_an_unknown_language_or_of_an_unknown_topic_is_a_problem(folder: Path) -> None:
     for name in ("flask.it.md", "flask.de.at.md", "flsk.de.md"):
         write(folder, name, flask_in_german(folder))
     found = problems_of(folder)
@@ -168,14 +168,14 @@ def test_a_translation_into_no_language_or_of_no_topic_is_named(folder: Path) ->
     assert "flsk.de.md:1: there is no topic flsk to translate" in found
 
 
-def test_a_translation_of_a_broken_topic_waits_for_it(folder: Path) -> None:
+def test_a_translation_of_a_broken_topic_is_not_checked(folder: Path) -> None:
     write(folder, "flask.de.md", flask_in_german(folder))
     path = folder / "topics" / "flask.md"
     path.write_text(path.read_text("utf-8").replace("status: active", "status: asleep"), "utf-8")
     assert [problem.partition(":")[0] for problem in problems_of(folder)] == ["flask.md"]
 
 
-def test_every_card_of_a_translated_topic_speaks_one_language(library: Library) -> None:
+def test_every_card_of_a_translated_topic_is_in_one_language(library: Library) -> None:
     tr, topic = language_of("de"), library.topics[CONCEPT]
     german = translated(topic, "de")
     for card in (
@@ -188,13 +188,13 @@ def test_every_card_of_a_translated_topic_speaks_one_language(library: Library) 
         assert topic.title not in text
 
 
-def test_improving_leads_to_the_file_that_was_read(library: Library) -> None:
+def test_the_edit_link_leads_to_the_translated_file(library: Library) -> None:
     repository = AnyHttpUrl("https://github.com/example/weekbot")
     assert str(file_of(repository, library.topics[CONCEPT], "de")).endswith(f"/{CONCEPT}.de.md")
     assert str(file_of(repository, library.topics[CONCEPT], "fr")).endswith(f"/{CONCEPT}.md")
 
 
-def test_a_draft_of_a_translation_is_shown_in_its_language(folder: Path) -> None:
+def test_a_draft_of_a_translation_has_its_language(folder: Path) -> None:
     path = write(folder, "flask.de.md", flask_in_german(folder))
     draft = read_draft(folder, "flask.de")
     assert (draft.path, draft.locale, draft.problems) == (path, "de", [])
@@ -204,6 +204,6 @@ def test_a_draft_of_a_translation_is_shown_in_its_language(folder: Path) -> None
     assert "is missing" in read_draft(folder, "flask.de").problems[0].message
 
 
-def test_the_languages_of_topics_are_those_of_the_interface() -> None:
+def test_topics_are_translated_only_into_supported_languages() -> None:
     found = {each.locale for each in read_folder(CONTENT).translations}
     assert found <= set(LOCALES)

@@ -1,4 +1,4 @@
-"""Two ledgers with one token: what the other one posted is recorded as it stands, and doubled by neither."""
+"""Two ledgers with one token: each records the other's posts, and no post is duplicated."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ DOWN = RetryableError("Discord cannot be reached")
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
 
 
-# Over a real Discord API
+# With the loopback Discord
 
 
 @dataclass
-class Two:
-    """A place with two senders, as of two processes."""
+class TwoSenders:
+    """A place with the senders of two processes."""
 
     place: Place
     first: DiscordSender
@@ -54,15 +54,15 @@ def _sender(place: Place, noticed: list[None]) -> DiscordSender:
 
 
 @pytest.fixture
-async def two(clock: FakeClock) -> AsyncIterator[Two]:
+async def two(clock: FakeClock) -> AsyncIterator[TwoSenders]:
     async with online(clock) as place:
         signs: list[None] = []
-        yield Two(place, _sender(place, signs), _sender(place, signs), signs)
+        yield TwoSenders(place, _sender(place, signs), _sender(place, signs), signs)
 
 
 @pytest.mark.parametrize("publish", [False, True])
-async def test_what_comes_back_for_a_nonce_says_which_topic_it_shows_and_who_sent_it(
-    two: Two, library: Library, publish: bool
+async def test_a_post_returned_for_a_nonce_has_its_topic_and_origin(
+    two: TwoSenders, library: Library, publish: bool
 ) -> None:
     channel = two.place.guild.add_text_channel("weekly")
     await two.place.knows(channel)
@@ -83,7 +83,7 @@ async def test_what_comes_back_for_a_nonce_says_which_topic_it_shows_and_who_sen
     assert len(two.posts(channel)) == 1
 
 
-async def test_a_post_of_an_earlier_version_bears_no_mark_and_is_nobodys(two: Two, library: Library) -> None:
+async def test_an_unmarked_post_of_an_earlier_version_is_not_foreign(two: TwoSenders, library: Library) -> None:
     channel = two.place.guild.add_text_channel("weekly")
     await two.place.knows(channel)
     delivery, flask = two.delivery(channel), library.topics["flask"]
@@ -92,7 +92,7 @@ async def test_a_post_of_an_earlier_version_bears_no_mark_and_is_nobodys(two: Tw
     assert not (await two.first.send(delivery, flask)).foreign
 
 
-async def test_a_forum_is_looked_at_first(two: Two, library: Library) -> None:
+async def test_a_forum_is_searched_before_a_post(two: TwoSenders, library: Library) -> None:
     forum = two.place.guild.add_forum("showcase")
     await two.place.knows(forum)
     delivery = two.delivery(forum)
@@ -103,7 +103,7 @@ async def test_a_forum_is_looked_at_first(two: Two, library: Library) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["permission", "trouble"])
-async def test_a_forum_that_cannot_be_looked_at_is_posted_in(two: Two, library: Library, spoil: str) -> None:
+async def test_a_post_is_sent_to_an_unreadable_forum(two: TwoSenders, library: Library, spoil: str) -> None:
     forum = two.place.guild.add_forum("showcase")
     await two.place.knows(forum)
     if spoil == "permission":
@@ -115,11 +115,11 @@ async def test_a_forum_that_cannot_be_looked_at_is_posted_in(two: Two, library: 
     assert len(two.place.guild.threads) == 1
 
 
-async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two: Two, library: Library) -> None:
+async def test_both_ledgers_keep_the_first_of_two_simultaneous_forum_posts(two: TwoSenders, library: Library) -> None:
     forum = two.place.guild.add_forum("showcase")
     await two.place.knows(forum)
     delivery = two.delivery(forum)
-    two.place.server.inject("GET", "threads", request_fault.html(503), FOREVER)  # neither sees the other's
+    two.place.server.inject("GET", "threads", request_fault.html(503), FOREVER)  # neither can find the other's post
     first = await two.first.send(delivery, library.topics["django"])
     second = await two.second.send(delivery, library.topics["flask"])
     two.place.server.rest.faults.pending.clear()
@@ -131,7 +131,7 @@ async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two:
     assert instead.topic == "django"
     assert await two.first.follow_up(StepName.STRAYS, _recorded(delivery, first), None) is None
     assert len(two.noticed) == 1
-    # The other one may have been quicker to remove it.
+    # The other process may already have removed it.
     assert await two.second.follow_up(StepName.STRAYS, theirs, None) == instead
     assert [message.id for thread in two.place.guild.threads.values() for message in two.posts(thread)] == [
         first.message_id
@@ -142,17 +142,17 @@ def _recorded(delivery: Delivery, sent: SentMessage) -> Delivery:
     return replace(delivery, message_id=sent.message_id, message_channel_id=sent.channel_id)
 
 
-# What is recorded
+# Recording
 
 
-async def other_posts(bot: Bot, topic: str) -> int:
-    """Let the other ledger post for the channel's next slot; the message's id."""
+async def post_from_other_ledger(bot: Bot, topic: str) -> int:
+    """Let the other ledger post for the channel's next slot; return the message's ID."""
     return bot.sender.post_elsewhere(scheduled_id(CHANNEL, (await bot.subscription()).next_slot.week), topic)
 
 
-async def test_a_topic_that_another_ledger_posted_counts_as_used_and_the_planned_one_comes_next(bot: Bot) -> None:
+async def test_a_topic_posted_by_another_ledger_counts_as_used_and_the_planned_one_is_next(bot: Bot) -> None:
     await bot.subscribe()
-    message_id = await other_posts(bot, "dash")
+    message_id = await post_from_other_ledger(bot, "dash")
     await bot.tick(SLOT)
     last = await bot.last()
     assert (last.topic, last.state, last.message_id, last.round) == ("dash", State.SENT, message_id, 1)
@@ -165,39 +165,39 @@ async def test_a_topic_that_another_ledger_posted_counts_as_used_and_the_planned
     assert bot.topics() == ["dash", "flask", "django", "numpy", "flask"]
 
 
-async def test_a_topic_that_a_moderator_chose_is_chosen_again(bot: Bot) -> None:
+async def test_a_chosen_topic_is_chosen_again_after_a_foreign_post(bot: Bot) -> None:
     await bot.subscribe()
     await bot.choose("numpy")
-    await other_posts(bot, "flask")
+    await post_from_other_ledger(bot, "flask")
     await bot.weeks(4)
     assert bot.topics() == ["flask", "numpy", "django", "dash"]
 
 
-async def test_the_last_topic_of_a_round_counts_in_that_round(bot: Bot) -> None:
+async def test_the_last_topic_of_a_round_counts_for_that_round(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(3)
-    await other_posts(bot, "django")  # the other ledger has another order
+    await post_from_other_ledger(bot, "django")  # the other ledger has another order
     await bot.weeks(2)
     assert bot.topics() == ["flask", "django", "dash", "django", "numpy"]
     assert (await bot.last()).round == 1
 
 
-async def test_a_topic_that_has_left_the_content_is_recorded_as_it_stands(bot: Bot) -> None:
+async def test_a_foreign_post_of_an_unknown_topic_is_recorded(bot: Bot) -> None:
     await bot.subscribe()
-    await other_posts(bot, "unheard-of")
+    await post_from_other_ledger(bot, "unheard-of")
     await bot.weeks(2)
     assert bot.topics() == ["unheard-of", "flask"]
 
 
-async def test_the_same_topic_from_another_ledger_is_noticed_and_its_version_unknown(bot: Bot) -> None:
+async def test_a_foreign_post_of_the_planned_topic_is_detected(bot: Bot) -> None:
     await bot.subscribe()
-    await other_posts(bot, "flask")
+    await post_from_other_ledger(bot, "flask")
     await bot.weeks(2)
     assert bot.topics() == ["flask", "django"]
     assert bot.process.token_users.recent
 
 
-async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_ledger(bot: Bot) -> None:
+async def test_a_post_of_an_earlier_attempt_is_no_sign_of_another_ledger(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=90))]
     await bot.tick(SLOT)
@@ -207,10 +207,10 @@ async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_led
     assert bot.process.token_users.recent is None
 
 
-# What comes late is looked up first
+# Look-ups before late posts
 
 
-async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(bot: Bot) -> None:
+async def test_a_late_post_is_found_after_discord_has_forgotten_its_nonce(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=130))]
     await bot.tick(SLOT)
@@ -225,13 +225,11 @@ async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(b
     assert bot.topics() == ["numpy", "flask"]
 
 
-async def test_a_history_that_is_read_in_parts_is_read_to_its_end_before_anything_is_sent(
-    bot: Bot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def find_in_parts(sender: FakeSender, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
+async def test_all_pages_of_the_history_are_read_before_a_post(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find_in_pages(sender: FakeSender, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
         return await FakeSender.find(sender, delivery, since, cursor) if cursor else HistoryPage([], "the second page")
 
-    monkeypatch.setattr(bot.sender, "find", partial(find_in_parts, bot.sender))
+    monkeypatch.setattr(bot.sender, "find", partial(find_in_pages, bot.sender))
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord cannot be reached", timedelta(seconds=130))]
     await bot.tick(SLOT)
@@ -243,7 +241,7 @@ async def test_a_history_that_is_read_in_parts_is_read_to_its_end_before_anythin
 
 
 @pytest.mark.parametrize("suspected", [False, True])
-async def test_a_first_attempt_that_is_late_is_looked_up_only_if_another_program_was_noticed(
+async def test_a_late_first_attempt_is_looked_up_only_if_another_program_was_detected(
     bot: Bot, suspected: bool
 ) -> None:
     await bot.subscribe()
@@ -254,14 +252,14 @@ async def test_a_first_attempt_that_is_late_is_looked_up_only_if_another_program
 
 
 @pytest.mark.parametrize("trouble", [UNREADABLE, DOWN])
-async def test_a_look_up_that_fails_keeps_no_post_back(bot: Bot, trouble: Exception) -> None:
+async def test_a_failed_look_up_does_not_prevent_a_post(bot: Bot, trouble: Exception) -> None:
     await bot.subscribe()
     bot.sender.before, bot.sender.finding = [DOWN] * 5, [trouble] * 5
     await bot.ticks(SLOT + timedelta(hours=1))
     assert bot.topics() == ["flask"]
 
 
-async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_one(bot: Bot) -> None:
+async def test_a_refused_look_up_blocks_the_post_without_another_request(bot: Bot) -> None:
     await bot.subscribe()
     refusal = HistoryUnreadableError("the history cannot be read")
     refusal.__cause__ = PermanentError("weekbot cannot see the channel")
@@ -275,7 +273,7 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
     assert (await bot.last()).state is State.BLOCKED
 
 
-async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that_stands_there(bot: Bot) -> None:
+async def test_a_pending_delivery_is_recorded_with_the_topic_of_the_foreign_post(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
@@ -290,9 +288,7 @@ async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that
     assert bot.topics() == ["dash", *(slug for slug in SLUGS if slug != "dash")]
 
 
-async def test_posts_of_another_ledger_that_a_look_up_finds_are_noticed(
-    bot: Bot, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_foreign_posts_found_by_a_look_up_are_detected(bot: Bot, caplog: pytest.LogCaptureFixture) -> None:
     await bot.subscribe()
     await bot.weeks(1)
     await bot.process.restart()
@@ -307,7 +303,7 @@ async def test_posts_of_another_ledger_that_a_look_up_finds_are_noticed(
     assert "another program uses the bot's token; it posts weekly topics" in caplog.text
 
 
-async def test_posts_from_before_the_start_may_be_those_of_an_older_copy(
+async def test_foreign_posts_from_before_the_start_suggest_an_older_copy(
     bot: Bot, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bot.subscribe()
@@ -322,51 +318,51 @@ async def test_posts_from_before_the_start_may_be_those_of_an_older_copy(
     assert caplog.text.count("it is an older copy") == 1
 
 
-# What a moderator asks for
+# Manual posts
 
 
-ASKED = 1_445_000_000_000_000_001
-"""An interaction, which every process with the token hears of."""
+INTERACTION = 1_445_000_000_000_000_001
+"""An interaction, which every process with the token receives."""
 
 
-async def test_a_post_that_two_ledgers_are_asked_for_by_one_interaction_is_one(bot: Bot) -> None:
+async def test_one_interaction_causes_one_manual_post_from_two_ledgers(bot: Bot) -> None:
     await bot.subscribe()
-    message_id = bot.sender.post_elsewhere(manual_id(ASKED), "flask")
-    manual = await bot.process.manual.post(await bot.subscription(), None, ASKED)
+    message_id = bot.sender.post_elsewhere(manual_id(INTERACTION), "flask")
+    manual = await bot.process.manual.post(await bot.subscription(), None, INTERACTION)
     assert manual
     delivery = manual.delivery
-    assert (delivery.id, delivery.message_id, delivery.state) == (manual_id(ASKED), message_id, State.SENT)
+    assert (delivery.id, delivery.message_id, delivery.state) == (manual_id(INTERACTION), message_id, State.SENT)
     assert bot.topics() == ["flask"]
     assert bot.process.token_users.recent
 
 
-async def test_an_interaction_makes_one_delivery_however_often_it_is_heard_of(bot: Bot) -> None:
+async def test_a_repeated_interaction_creates_one_delivery(bot: Bot) -> None:
     await bot.subscribe()
-    assert await bot.process.manual.skip(await bot.subscription(), None, ASKED)
+    assert await bot.process.manual.skip(await bot.subscription(), None, INTERACTION)
     await bot.choose("numpy")
-    again = await bot.process.manual.skip(await bot.subscription(), None, ASKED)
+    again = await bot.process.manual.skip(await bot.subscription(), None, INTERACTION)
     assert again
     assert again.repeated
-    assert await bot.process.manual.post(await bot.subscription(), None, ASKED) is None
+    assert await bot.process.manual.post(await bot.subscription(), None, INTERACTION) is None
     assert (await bot.subscription()).chosen_topic == "numpy"
-    assert await bot.process.manual.post(await bot.subscription(), None, ASKED + 1)
+    assert await bot.process.manual.post(await bot.subscription(), None, INTERACTION + 1)
     assert bot.topics() == ["numpy"]
 
 
-async def test_a_found_post_that_a_moderator_asked_for_takes_no_slot(bot: Bot) -> None:
-    """Though it was made after a slot that this ledger knows nothing of."""
+async def test_a_manual_post_found_by_a_look_up_takes_no_slot(bot: Bot) -> None:
+    """The post was made after a slot that this ledger didn't claim."""
     await bot.subscribe()
     await bot.weeks(1)
     bot.sender.quiet = False
     bot.clock.instant = SLOT + WEEK + timedelta(minutes=3)
-    bot.sender.post_elsewhere(manual_id(ASKED), "numpy")
+    bot.sender.post_elsewhere(manual_id(INTERACTION), "numpy")
     await bot.process.restart()
     await bot.ticks(SLOT + WEEK + timedelta(minutes=30))
     assert bot.topics() == ["flask", "numpy", "django"]
     assert (await bot.subscription()).next_slot.instant == SLOT + 2 * WEEK
 
 
-def test_ids_fit_a_nonce_and_say_what_they_are() -> None:
+def test_delivery_ids_fit_into_a_nonce_and_show_their_kind() -> None:
     largest = (1 << 63) - 1
     assert len(manual_id(largest)) <= 24
     assert len(scheduled_id(largest, SLOT.date())) <= 24

@@ -1,4 +1,4 @@
-"""Rows with values that can't be read here: each stops only itself, is shown, and can be repaired or kept."""
+"""Rows with unreadable values: each affects only itself, is reported, and can be repaired or kept."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -67,9 +67,7 @@ async def row(database: Database, channel_id: int = CHANNEL) -> dict[str, Any]:
 
 
 @each_value
-async def test_a_subscription_that_cannot_be_read_keeps_no_other_from_its_post(
-    bot: Bot, values: dict[str, Any]
-) -> None:
+async def test_an_unreadable_subscription_does_not_affect_other_posts(bot: Bot, values: dict[str, Any]) -> None:
     for channel_id in (CHANNEL, OTHER, THIRD):
         await bot.subscribe(channel_id)
     await store(bot.process.database, in_channel(OTHER, **values))
@@ -81,7 +79,7 @@ async def test_a_subscription_that_cannot_be_read_keeps_no_other_from_its_post(
     assert await row(bot.process.database, OTHER) == before
 
 
-async def test_a_servers_zone_that_cannot_be_read_stops_those_that_follow_it(bot: Bot) -> None:
+async def test_a_servers_unreadable_time_zone_stops_only_subscriptions_that_use_it(bot: Bot) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER, timezone="UTC")
     await bot.subscribe(21, guild_id=ELSEWHERE)
@@ -90,10 +88,8 @@ async def test_a_servers_zone_that_cannot_be_read_stops_those_that_follow_it(bot
     assert bot.channels() == [OTHER, 21]
 
 
-async def test_any_number_that_cannot_be_read_at_the_front_of_a_batch_keeps_none_behind_them_waiting(
-    bot: Bot, caplog: pytest.LogCaptureFixture
-) -> None:
-    for number in range(120):  # more than are claimed at once
+async def test_unreadable_subscriptions_do_not_fill_up_a_batch(bot: Bot, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(120):  # more than one batch
         await bot.subscribe(100 + number, timezone=("Asia/Tokyo", "Asia/Seoul")[number % 2])
     await bot.subscribe()
     first = SLOT - timedelta(days=1)
@@ -108,24 +104,24 @@ async def test_any_number_that_cannot_be_read_at_the_front_of_a_batch_keeps_none
     ] == [CHANNEL]
     await bot.tick(SLOT)
     assert bot.channels() == [CHANNEL]
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(told) == 2
-    assert any(f"time zone `{ZONE}`" in line for line in told)
-    assert any("day `7`" in line for line in told)
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 2
+    assert any(f"time zone `{ZONE}`" in line for line in errors)
+    assert any("day `7`" in line for line in errors)
 
 
-async def test_what_cannot_be_read_does_not_count_as_overdue(bot: Bot) -> None:
+async def test_unreadable_subscriptions_do_not_count_as_overdue(bot: Bot) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER)
     await store(bot.process.database, in_channel(OTHER, timezone=ZONE))
-    store_ = bot.process.subscriptions
+    subscription_store = bot.process.subscriptions
     await bot.tick(SLOT)
     later = SLOT + timedelta(days=2)
-    assert (await backlog.measure(bot.process.database, later, store_.readable())).oldest is None
+    assert (await backlog.measure(bot.process.database, later, subscription_store.readable())).oldest is None
     assert (await backlog.measure(bot.process.database, later)).due == 1
 
 
-async def test_an_unknown_zone_of_the_last_slot_stops_nothing(bot: Bot) -> None:
+async def test_an_unreadable_time_zone_of_the_last_slot_has_no_effect(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
     await store(bot.process.database, in_channel(CHANNEL, last_zone=ZONE))
@@ -133,7 +129,7 @@ async def test_an_unknown_zone_of_the_last_slot_stops_nothing(bot: Bot) -> None:
     assert bot.channels() == [CHANNEL, CHANNEL]
 
 
-async def test_a_post_that_was_claimed_before_is_still_sent(bot: Bot) -> None:
+async def test_a_post_claimed_earlier_is_still_sent(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     [due] = await bot.process.subscriptions.due(SLOT, 1)
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
@@ -150,10 +146,10 @@ async def test_a_post_that_was_claimed_before_is_still_sent(bot: Bot) -> None:
     assert pinned | {"pinned_message_id": None} == before
 
 
-# Names that a later version stored
+# Names of a later version
 
 
-async def test_a_name_of_a_later_version_stops_only_what_has_it(bot: Bot) -> None:
+async def test_a_name_of_a_later_version_affects_only_its_row(bot: Bot) -> None:
     for channel_id in (CHANNEL, OTHER):
         await bot.subscribe(channel_id, pin=channel_id == CHANNEL)
     await bot.tick(SLOT)
@@ -202,7 +198,7 @@ async def test_a_name_of_a_later_version_stops_only_what_has_it(bot: Bot) -> Non
     ]
 
 
-# Repairing
+# Repairs
 
 
 @pytest.mark.parametrize(
@@ -214,7 +210,7 @@ async def test_a_name_of_a_later_version_stops_only_what_has_it(bot: Bot) -> Non
         ({"at": "25:99"}, {"at": SLOT.time()}),
     ],
 )
-async def test_an_option_that_cannot_be_read_is_repaired_by_choosing_another(
+async def test_an_unreadable_option_is_repaired_by_choosing_another(
     bot: Bot, values: dict[str, Any], given: dict[str, Any]
 ) -> None:
     await bot.subscribe(track="everything", ping_role_id=7)
@@ -230,7 +226,7 @@ async def test_an_option_that_cannot_be_read_is_repaired_by_choosing_another(
     assert bot.channels() == [CHANNEL]
 
 
-async def test_a_slot_that_passed_while_it_could_not_be_read_is_posted_late_after_the_repair(bot: Bot) -> None:
+async def test_a_slot_missed_while_unreadable_is_posted_late_after_the_repair(bot: Bot) -> None:
     await bot.subscribe()
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
     await bot.tick(SLOT + timedelta(hours=1))
@@ -240,7 +236,7 @@ async def test_a_slot_that_passed_while_it_could_not_be_read_is_posted_late_afte
     assert (await bot.subscription()).next_slot.instant == SLOT + WEEK - timedelta(hours=1)
 
 
-async def test_all_that_cannot_be_read_has_to_be_chosen_anew(bot: Bot) -> None:
+async def test_every_unreadable_option_has_to_be_chosen_again(bot: Bot) -> None:
     await bot.subscribe()
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE, weekday=9))
     for given in ({"timezone": "UTC"}, {"weekday": 0}):
@@ -249,7 +245,7 @@ async def test_all_that_cannot_be_read_has_to_be_chosen_anew(bot: Bot) -> None:
     assert not (await bot.subscribe(timezone="UTC", weekday=0)).unreadable
 
 
-async def test_a_servers_zone_is_repaired_for_all_that_follow_it(bot: Bot) -> None:
+async def test_a_servers_time_zone_is_repaired_for_all_its_subscriptions(bot: Bot) -> None:
     for channel_id in (CHANNEL, OTHER):
         await bot.subscribe(channel_id)
     await store(bot.process.database, in_server(GUILD), in_channel(OTHER, weekday=9))
@@ -259,7 +255,7 @@ async def test_a_servers_zone_is_repaired_for_all_that_follow_it(bot: Bot) -> No
     assert (await row(bot.process.database, OTHER))["weekday"] == 9
 
 
-async def test_a_new_subscription_needs_a_zone_of_its_own_while_its_servers_cannot_be_read(bot: Bot) -> None:
+async def test_a_new_subscription_needs_its_own_time_zone_if_the_servers_is_unreadable(bot: Bot) -> None:
     await bot.subscribe()
     await store(bot.process.database, in_server(GUILD))
     with pytest.raises(UnreadableError):
@@ -267,7 +263,7 @@ async def test_a_new_subscription_needs_a_zone_of_its_own_while_its_servers_cann
     assert not (await bot.subscribe(OTHER, timezone="UTC")).unreadable
 
 
-async def test_it_can_be_paused_and_ended_meanwhile_and_keeps_what_is_stored(bot: Bot) -> None:
+async def test_an_unreadable_subscription_can_be_paused_and_ended_and_keeps_its_values(bot: Bot) -> None:
     await bot.subscribe()
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
     before = await row(bot.process.database)
@@ -282,7 +278,7 @@ async def test_it_can_be_paused_and_ended_meanwhile_and_keeps_what_is_stored(bot
     assert await row(bot.process.database) == before | {"paused": True, "active": False}
 
 
-# As moderators see it
+# Commands
 
 
 @pytest.fixture
@@ -298,7 +294,7 @@ async def database_of(simulation: Simulation) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def test_the_status_says_what_is_wrong_and_what_to_do(simulation: Simulation) -> None:
+async def test_the_status_reports_unreadable_options_with_a_remedy(simulation: Simulation) -> None:
     for channel in (simulation.text, simulation.other, simulation.news):
         await simulation.slash("weekly subscribe", at=channel)
     async with database_of(simulation) as database:
@@ -329,7 +325,7 @@ async def test_the_status_says_what_is_wrong_and_what_to_do(simulation: Simulati
     assert "with problems" not in (await simulation.slash("weekly status")).text
 
 
-async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> None:
+async def test_a_servers_unreadable_time_zone_is_reported_and_repaired(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe")
     async with database_of(simulation) as database:
         await store(database, in_server(simulation.guild.id))
@@ -340,12 +336,12 @@ async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> N
     assert "all good" in (await simulation.slash("weekly status")).text
 
 
-# Republication
+# Exports and copies
 
 
 @pytest.fixture
-async def furnished(source: Database) -> Database:
-    """With rows that can't be read."""
+async def unreadable_source(source: Database) -> Database:
+    """Add unreadable values to the rows of the source database."""
     await store(
         source,
         in_channel(21, timezone=ZONE, weekday=9, at="25:99", last_zone=ZONE),
@@ -359,25 +355,25 @@ async def furnished(source: Database) -> Database:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_an_export_keeps_them_as_they_are(furnished: Database, kind: str, tmp_path: Path) -> None:
+async def test_an_export_keeps_unreadable_values(unreadable_source: Database, kind: str, tmp_path: Path) -> None:
     with empty_database_url(kind, tmp_path, "target.db") as url:
         target = Database(url)
-        await import_(target, await exported(furnished), nobody)
-        assert await everything(target) == await everything(furnished)
+        await import_(target, await exported(unreadable_source), nobody)
+        assert await everything(target) == await everything(unreadable_source)
         await target.close()
 
 
-async def test_a_copy_keeps_them_as_they_are(furnished: Database, tmp_path: Path) -> None:
-    if not furnished.is_sqlite:
+async def test_a_copy_keeps_unreadable_values(unreadable_source: Database, tmp_path: Path) -> None:
+    if not unreadable_source.is_sqlite:
         pytest.skip("copies are made from SQLite")
     with empty_database_url("postgresql", tmp_path) as url:
         target = Database(url)
-        await copy(furnished, target, nobody)
-        assert await everything(target) == await everything(furnished)
+        await copy(unreadable_source, target, nobody)
+        assert await everything(target) == await everything(unreadable_source)
         await target.close()
 
 
-async def test_the_operator_is_told_how_many_channels_each_value_stops(bot: Bot) -> None:
+async def test_each_unreadable_value_is_reported_with_its_channels(bot: Bot) -> None:
     for channel_id in (CHANNEL, OTHER, THIRD):
         await bot.subscribe(channel_id)
     await store(bot.process.database, in_server(GUILD), in_channel(THIRD, timezone="UTC", at="25:99"))
@@ -396,7 +392,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield place
 
 
-async def test_a_bot_with_a_row_that_cannot_be_read_posts_to_all_others_and_answers_there(place: Place) -> None:
+async def test_a_bot_with_an_unreadable_row_posts_to_all_other_channels(place: Place) -> None:
     good, bad = place.guild.add_text_channel("good"), place.guild.add_text_channel("bad")
     elsewhere = place.server.add_guild("Elsewhere").add_text_channel("weekly")
     slot = await place.enter(bad, good, elsewhere)

@@ -1,4 +1,4 @@
-"""Upgrades without a gap: a version and the next one work side by side, on the schema of the next one."""
+"""Upgrades without downtime: two consecutive versions work side by side on the newer schema."""
 
 import io
 import subprocess
@@ -22,8 +22,8 @@ from weekbot.store.subscriptions import Subscriptions
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = "src/weekbot/db/migrations/versions"
-WHEREVER = ":(glob)src/weekbot/*/migrations/versions"
-"""In every version: older ones have them in another folder."""
+ANY_VERSIONS = ":(glob)src/weekbot/*/migrations/versions"
+"""The migrations of any version: older ones have them in another folder."""
 
 
 def git(*arguments: str) -> bytes:
@@ -31,19 +31,19 @@ def git(*arguments: str) -> bytes:
 
 
 def commit_before_the_newest_migration() -> str:
-    """Its id; skips the test where the history is not there."""
+    """Return the commit's ID; skip the test if the history is missing."""
     [file] = [path.name for path in (ROOT / VERSIONS).glob(f"{REVISIONS[-1]}_*.py")]
     try:
-        first = ("--first-parent", "-m", "--diff-filter=A", "--no-renames")  # it may have come with a merge
-        added = git("log", *first, "--format=%H", "--", f"{WHEREVER}/{file}").decode().split()
+        first = ("--first-parent", "-m", "--diff-filter=A", "--no-renames")  # it may have been added by a merge
+        added = git("log", *first, "--format=%H", "--", f"{ANY_VERSIONS}/{file}").decode().split()
         return git("rev-parse", f"{added[-1]}^").decode().strip()
     except (OSError, IndexError, subprocess.CalledProcessError):
-        pytest.skip("the history that holds the version before is not here")
+        pytest.skip("the history of the previous version is missing")
 
 
 @pytest.fixture
 def last_version(tmp_path: Path) -> Path:
-    """The version that knew the schema before the newest migration."""
+    """Extract the last version with the schema before the newest migration."""
     archive = git("archive", commit_before_the_newest_migration(), "src", "content", "tests/run_at.py")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(tmp_path / "last", filter="data")
@@ -56,7 +56,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield place
 
 
-async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_on(
+async def test_the_last_version_posts_on_the_new_schema_and_this_version_continues(
     place: Place, last_version: Path
 ) -> None:
     channel = place.guild.add_text_channel("weekly")
@@ -90,10 +90,8 @@ def reflected(connection: Connection, revision: str) -> MetaData:
 
 @pytest.mark.parametrize(("before", "after"), list(pairwise(REVISIONS)))
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_a_migration_leaves_what_the_version_before_it_reads_and_writes(
-    tmp_path: Path, kind: str, before: str, after: str
-) -> None:
-    """Nothing is taken away, and nothing is asked for that it does not know of."""
+async def test_a_migration_is_backward_compatible(tmp_path: Path, kind: str, before: str, after: str) -> None:
+    """A migration removes nothing that the previous version uses, and requires nothing that it doesn't know."""
     with empty_database_url(kind, tmp_path) as url:
         await _check(url, before, after)
 

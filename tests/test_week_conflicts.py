@@ -1,4 +1,4 @@
-"""A slot whose week is in the ledger already: reopened if nothing was sent, and never lost in silence."""
+"""A slot whose week is already in the ledger: it is reopened if nothing was sent, and never dropped silently."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,12 +14,12 @@ from weekbot.domain.deliveries import Delivery, State, scheduled_id
 from weekbot.domain.schedule import WEEK
 from weekbot.store.rows import row_of
 
-FROM_BEFORE = "f81d4fae7dec11d0a76500a0"
-"""An id as earlier versions made them."""
+LEGACY_ID = "f81d4fae7dec11d0a76500a0"
+"""An ID as earlier versions generated it."""
 
 
-async def in_ledger(bot: Bot, id_: str, state: State, *, scheduled: bool = True, **more: object) -> None:
-    """Let the ledger have a delivery of the channel's next slot."""
+async def insert_delivery(bot: Bot, id_: str, state: State, *, scheduled: bool = True, **more: object) -> None:
+    """Insert a delivery for the channel's next slot."""
     subscription = await bot.subscription()
     row = Delivery(id_, subscription, SLOT, "numpy", 1, scheduled, False, state)
     async with bot.process.database.write() as connection:
@@ -32,10 +32,10 @@ async def id_of_week(bot: Bot) -> str:
 
 @pytest.mark.parametrize("state", [State.MISSED, State.BLOCKED])
 @pytest.mark.parametrize("earlier", [True, False], ids=["an earlier version's id", "the week's id"])
-async def test_a_row_of_which_nothing_was_sent_is_reopened(bot: Bot, earlier: bool, state: State) -> None:
+async def test_a_delivery_that_was_not_sent_is_reopened(bot: Bot, earlier: bool, state: State) -> None:
     await bot.subscribe()
-    id_ = FROM_BEFORE if earlier else await id_of_week(bot)
-    await in_ledger(bot, id_, state, attempts=2, reason="a wrong clock")
+    id_ = LEGACY_ID if earlier else await id_of_week(bot)
+    await insert_delivery(bot, id_, state, attempts=2, reason="a wrong clock")
     await bot.tick(SLOT)
     assert bot.topics() == ["flask"]
     last = await bot.last()
@@ -46,12 +46,12 @@ async def test_a_row_of_which_nothing_was_sent_is_reopened(bot: Bot, earlier: bo
 
 @pytest.mark.parametrize("state", [State.SENT, State.UNVERIFIED, State.UNKNOWN])
 @pytest.mark.parametrize("earlier", [True, False], ids=["an earlier version's id", "the week's id"])
-async def test_a_week_that_has_its_post_gets_no_second_one_and_the_log_says_so(
+async def test_a_week_with_a_post_gets_no_second_one_and_the_log_explains_it(
     bot: Bot, earlier: bool, state: State, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     await bot.subscribe()
-    await in_ledger(bot, FROM_BEFORE if earlier else await id_of_week(bot), state)
+    await insert_delivery(bot, LEGACY_ID if earlier else await id_of_week(bot), state)
     await bot.tick(SLOT)
     assert bot.topics() == []
     assert f"nothing is posted, as this week's delivery is in the ledger already ({state})" in caplog.text
@@ -59,17 +59,17 @@ async def test_a_week_that_has_its_post_gets_no_second_one_and_the_log_says_so(
     assert len(bot.topics()) == 1
 
 
-async def test_what_is_on_its_way_is_posted_once(bot: Bot) -> None:
+async def test_a_pending_delivery_is_posted_once(bot: Bot) -> None:
     await bot.subscribe()
-    await in_ledger(bot, FROM_BEFORE, State.PENDING, retry_at=SLOT)
+    await insert_delivery(bot, LEGACY_ID, State.PENDING, retry_at=SLOT)
     await bot.tick(SLOT)
     assert bot.topics() == ["numpy"]
 
 
 @pytest.mark.parametrize("state", [State.SENT, State.SKIPPED])
-async def test_what_a_moderator_did_at_that_instant_takes_no_week(bot: Bot, state: State) -> None:
+async def test_a_manual_post_or_skip_at_that_time_does_not_use_the_week(bot: Bot, state: State) -> None:
     await bot.subscribe()
-    await in_ledger(bot, FROM_BEFORE, state, scheduled=False)
+    await insert_delivery(bot, LEGACY_ID, state, scheduled=False)
     await bot.tick(SLOT)
     assert bot.topics() == ["flask"]
     last = await bot.last()
@@ -79,10 +79,10 @@ async def test_what_a_moderator_did_at_that_instant_takes_no_week(bot: Bot, stat
     assert bot.topics() == list(SLUGS[:2])
 
 
-async def test_slots_after_a_week_that_is_in_the_ledger_are_unverified_as_well(bot: Bot) -> None:
-    """The history of a restored ledger's channel cannot be read."""
+async def test_slots_after_a_week_in_the_ledger_are_unverified(bot: Bot) -> None:
+    """The ledger was restored, and the channel's history is unreadable."""
     await bot.subscribe()
-    await in_ledger(bot, await id_of_week(bot), State.SENT)
+    await insert_delivery(bot, await id_of_week(bot), State.SENT)
     async with bot.process.database.write() as connection:
         await mark_snapshot(connection, SLOT - WEEK)
     bot.sender.reading = [HistoryUnreadableError("Read Message History is missing")]

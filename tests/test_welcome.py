@@ -1,4 +1,4 @@
-"""The first message in a server."""
+"""The welcome message in a server."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SENDING = r"/channels/\d+/messages$"
 
 @dataclass
 class Place(places.Place):
-    """With a system channel."""
+    """A place whose server has a system channel."""
 
     system: Channel
     welcome: Welcome
@@ -28,7 +28,7 @@ class Place(places.Place):
         await self.has_heard()
         await self.welcome.greet(self.known)
 
-    def said(self) -> list[str]:
+    def greetings(self) -> list[str]:
         return [message.text for message in self.system.history()]
 
 
@@ -42,31 +42,31 @@ async def place(clock: FakeClock, database: Database) -> AsyncIterator[Place]:
         yield Place(place.server, place.guild, place.client, place.clock, system, welcome)
 
 
-async def test_a_server_is_told_the_two_commands_that_matter_once(place: Place) -> None:
+async def test_a_server_gets_one_greeting_with_the_two_main_commands(place: Place) -> None:
     await place.greet()
     await place.greet()
-    [text] = place.said()
+    [text] = place.greetings()
     assert "`/weekly subscribe`" in text
     assert "`/framework`" in text
 
 
-async def test_where_it_is_not_known_whether_it_arrived_it_is_not_said_again(place: Place) -> None:
+async def test_a_greeting_with_an_ambiguous_outcome_is_not_repeated(place: Place) -> None:
     place.server.cut_next("POST", SENDING, takes_effect=True)
     await place.greet()
     await place.greet()
-    assert len(place.said()) == 1
+    assert len(place.greetings()) == 1
 
 
-async def test_without_a_channel_to_write_in_nothing_is_asked_of_discord(place: Place) -> None:
+async def test_no_request_is_sent_without_a_writable_channel(place: Place) -> None:
     place.system.forbid(Permission.SEND_MESSAGES)
     await place.greet()
     assert place.server.sent("POST", MESSAGES) == []
 
 
-async def test_a_server_that_lets_it_write_later_is_greeted_then(place: Place) -> None:
+async def test_a_server_is_greeted_once_a_channel_becomes_writable(place: Place) -> None:
     place.system.forbid(Permission.SEND_MESSAGES)
     await place.greet()
     place.system.overwrites.clear()
     place.system.announce("UPDATE")
     await place.greet()
-    assert len(place.said()) == 1
+    assert len(place.greetings()) == 1

@@ -18,12 +18,12 @@ def reported() -> list[dict[str, Any]]:
     """Return pip-audit's entry for each locked package, or none without a connection."""
     files = [f"--requirement={path}" for path in sorted(REQUIREMENTS.glob("*.txt"))]
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--progress-spinner=off", "--format=json", *files]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the project's own
-    if ended.stdout:
-        return list(json.loads(ended.stdout)["dependencies"])
-    if "connect" in ended.stderr.lower():
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the project's own
+    if result.stdout:
+        return list(json.loads(result.stdout)["dependencies"])
+    if "connect" in result.stderr.lower():
         return []
-    raise SystemExit(f"pip-audit failed:\n{ended.stderr}")
+    raise SystemExit(f"pip-audit failed:\n{result.stderr}")
 
 
 def problems(packages: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 COMMANDS = ("--version", "content check", "db upgrade")
-UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")  # root may write everywhere
+UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")  # root can write everywhere
 COMMIT = "0123456789ab"  # the build argument
 
 

@@ -1,1 +1,1 @@
-"""Never missed, never doubled: measured with real processes that are killed, cut off and left in the dark."""
+"""Chaos tests: no post is missed or duplicated although real processes are killed, cut off and disconnected."""

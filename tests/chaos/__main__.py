@@ -1,6 +1,6 @@
-"""Runs each test of this folder in a process of its own, several at once, as they wait more than they work.
+"""Runs each test of this folder in its own process, several at a time, because they mostly wait.
 
-`python -m chaos test_adversary` runs those with one of these words in their names.
+`python -m chaos test_adversary` runs the tests whose names contain one of the words.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from tempfile import mkdtemp
 from chaos.conftest import SEED
 
 HERE = Path(__file__).parent
-AT_ONCE = 4
+MAX_CONCURRENT = 4
 LONGEST_SECONDS = 1200
-ACCOUNT = "adversary"  # with which the lines begin that are shown of a test that passes
-# Begun first, so that nothing waits for them in the end.
+SUMMARY_PREFIX = "adversary"  # only lines with this prefix are shown for a test that passes
+# Started first, so that nothing waits for them at the end.
 LONGEST = ("test_adversary", "test_failover", "test_under_faults", "test_killed")
 
 
@@ -32,19 +32,21 @@ class Result:
     report: str
 
     def __str__(self) -> str:
-        """One line and the adversary's account, or all there is to know of a failure."""
-        *told, last = self.report.splitlines()
-        line = f"{self.seconds:5.0f} s  {last.strip('= ')}  {self.test}"
-        return "\n".join([*(told if self.code else (each for each in told if each.startswith(ACCOUNT))), line])
+        """Return one line and the adversary's summary, or the whole report of a failure."""
+        *lines, last = self.report.splitlines()
+        result = f"{self.seconds:5.0f} s  {last.strip('= ')}  {self.test}"
+        return "\n".join(
+            [*(lines if self.code else (each for each in lines if each.startswith(SUMMARY_PREFIX))), result]
+        )
 
 
 async def main(*words: str) -> int:
     print(f"CHAOS_SEED={SEED} (repeat with: CHAOS_SEED={SEED} make chaos)", flush=True)
-    begun, folder, places = time.monotonic(), Path(mkdtemp(prefix="weekbot-chaos-")), asyncio.Semaphore(AT_ONCE)
+    started, folder, slots = time.monotonic(), Path(mkdtemp(prefix="weekbot-chaos-")), asyncio.Semaphore(MAX_CONCURRENT)
     tests = sorted(await collected(words), key=lambda test: not any(name in test for name in LONGEST))
-    results = await asyncio.gather(*(run(test, folder / str(number), places) for number, test in enumerate(tests)))
+    results = await asyncio.gather(*(run(test, folder / str(number), slots) for number, test in enumerate(tests)))
     failed = [result.test for result in results if result.code]
-    print(f"{len(results)} tests, {len(failed)} failed, in {time.monotonic() - begun:.0f} s")
+    print(f"{len(results)} tests, {len(failed)} failed, in {time.monotonic() - started:.0f} s")
     if failed:
         print(f"The bots' logs and databases are in {folder}")
     else:
@@ -53,23 +55,23 @@ async def main(*words: str) -> int:
 
 
 async def collected(words: Sequence[str]) -> list[str]:
-    """The ids of the tests, of all unless words are given."""
+    """Return the IDs of the tests whose names contain one of the words; without words, of all tests."""
     _, listing = await pytest("--collect-only", str(HERE))
     tests = re.findall(r"^\S+::\S+$", listing, re.MULTILINE)
     return [test for test in tests if not words or any(word in test for word in words)]
 
 
-async def run(test: str, folder: Path, places: asyncio.Semaphore) -> Result:
-    async with places:
-        begun = time.monotonic()
+async def run(test: str, folder: Path, slots: asyncio.Semaphore) -> Result:
+    async with slots:
+        started = time.monotonic()
         code, report = await pytest(test, f"--basetemp={folder}")
-    result = Result(test, code, time.monotonic() - begun, report.strip())
+    result = Result(test, code, time.monotonic() - started, report.strip())
     print(result, flush=True)
     return result
 
 
 async def pytest(*arguments: str) -> tuple[int, str]:
-    """Its exit code and what it says."""
+    """Run pytest; return its exit code and output."""
     options = ("--quiet", "--capture=no", "-m", "chaos", f"--timeout={LONGEST_SECONDS}")
     command = (sys.executable, "-m", "pytest", *options, *arguments)
     process = await asyncio.create_subprocess_exec(

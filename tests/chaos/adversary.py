@@ -1,6 +1,6 @@
-"""A seeded adversary: what it lets happen to requests, events and handshakes.
+"""A seeded adversary that injects faults into requests, events and handshakes.
 
-Left out is what Discord makes final: a 401, and a refusal by a code that is known to be final.
+It leaves out what is final: a 401, and refusals with a code that is known to be permanent.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from discord_server.rate_limit import Scope
 from discord_server.request_fault import RequestFault
 
 HOUR = timedelta(hours=1)
-# Seconds after which Discord still carries out what it did not answer; the bot counts on 65.
+# Seconds after which Discord carries out an unanswered request; the bot assumes at most 65.
 LATE: Final = (8, 30, 55)
 COMMANDS: Final = "/commands"
 LISTS: Final = (COMMANDS, "/users/@me/guilds")
 
 
 def _shortened(entries: Any) -> Any:
-    """A page without its last entry. A history that is empty would be a lie which nobody can see through."""
+    """Return a page without its last entry. The bot could not detect a history that is wrongly empty."""
     return entries[:-1] if isinstance(entries, list) and len(entries) > 1 else entries
 
 
@@ -41,12 +41,12 @@ BROKEN: Final = (
     *(request_fault.json_body(200, body) for body in NONSENSE),
 )
 SCOPES: Final[Sequence[Scope]] = ("user", "shared", "global", "cloudflare")
-# Whoever limits a request does not carry it out.
+# A rate-limited request is never carried out.
 LIMITS: Final = (
     request_fault.html(429),
     *(request_fault.rate_limit(seconds, scope) for scope in SCOPES for seconds in (0.3, 3.0, 20.0, 100.0)),
 )
-TRUE_BUT_CHANGED: Final = (
+MODIFIED: Final = (
     request_fault.truncated(),
     request_fault.truncated(announced=True),
     request_fault.with_charset(),
@@ -64,7 +64,7 @@ KINDS: Final[Sequence[Sequence[RequestFault]]] = (
     [each.carried_out() for each in BROKEN],
     [each.carried_out(after) for each in BROKEN for after in LATE],
     LIMITS,
-    TRUE_BUT_CHANGED,
+    MODIFIED,
 )
 HANDSHAKES: Final[Sequence[HandshakeFault]] = (
     *(
@@ -84,7 +84,7 @@ WHOLE_EVENTS: Final[Sequence[EventFault]] = (
     event_fault.not_json(),
     *(event_fault.late(by) for by in (1, 2, 5)),
 )
-SPOILT: Final = (
+FIELD_FAULTS: Final = (
     event_fault.without,
     lambda path: event_fault.with_value(path, None),
     event_fault.mistyped,
@@ -93,26 +93,30 @@ SPOILT: Final = (
 
 @dataclass
 class EventMix:
-    """Faults of events by chance: of any field, or of the event as a whole."""
+    """Random event faults: of any field, or of the whole event."""
 
     seed: object
     share: float
     counts: Counter[str] = field(default_factory=Counter)
 
     def take(self, event: Event) -> EventFault | None:
-        """Return what happens to an event."""
+        """Return the fault of an event, if it has one."""
         self.counts[event.key] += 1
         dice = Random(f"{self.seed} {event.key} {self.counts[event.key]}")
         if dice.random() >= self.share:
             return None
         paths = sorted(event_fault.paths(event.data))
-        drawn = dice.choice(SPOILT)(dice.choice(paths)) if paths and dice.random() < 0.6 else dice.choice(WHOLE_EVENTS)
-        return drawn if drawn.fits(event) else None
+        drawn = (
+            dice.choice(FIELD_FAULTS)(dice.choice(paths))
+            if paths and dice.random() < 0.6
+            else dice.choice(WHOLE_EVENTS)
+        )
+        return drawn if drawn.applies_to(event) else None
 
 
 @dataclass(frozen=True)
 class Attack:
-    """What goes wrong during a time of faults, and what share of the occasions meets it."""
+    """The faults during a fault period, and the shares of requests, events and handshakes that have one."""
 
     seed: str
     requests: Sequence[tuple[float, Sequence[RequestFault]]]
@@ -120,8 +124,8 @@ class Attack:
     handshakes: float
 
     @classmethod
-    def drawn(cls, dice: Random) -> Attack:
-        """Any kinds of faults in any shares; in every fifth nothing at all gets through for as long as it lasts."""
+    def random(cls, dice: Random) -> Attack:
+        """Return an attack with random faults and shares; in every fifth one, no request succeeds."""
         kinds = dice.sample(KINDS, dice.randint(1, len(KINDS)))
         share = 1.0 if dice.random() < 0.2 else dice.choice((0.1, 0.3, 0.6))
         return cls(
@@ -135,11 +139,11 @@ class Attack:
         return Mix(self.seed, self.requests)
 
     def on_registrations(self) -> Mix[Call, RequestFault]:
-        """Half of the attempts to register commands are beyond the day's quota."""
+        """Refuse half of the command registrations because of the daily quota."""
         return Mix(self.seed, [(0.5, [QUOTA])], lambda call: call.method == "PUT" and call.path.endswith(COMMANDS))
 
     def on_lists(self) -> Mix[Call, RequestFault]:
-        """Half of the lists of servers and of commands are empty."""
+        """Empty half of the lists of servers and commands."""
         return Mix(self.seed, [(0.5, [EMPTY])], lambda call: call.method == "GET" and call.path.endswith(LISTS))
 
     def on_events(self) -> EventMix:

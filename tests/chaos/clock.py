@@ -1,4 +1,4 @@
-"""One time for all: for the test, its Discord and the bots that come and go."""
+"""A clock shared by the test, its Discord and the bots."""
 
 import asyncio
 import json
@@ -7,45 +7,45 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-GLANCE = 0.05  # seconds: so late is a bot at most to notice a jump
+POLL_SECONDS = 0.05  # a bot notices a jump after this many seconds at most
 
 
 @dataclass(frozen=True)
 class SharedClock:
-    """A clock that is kept in a file, so that processes share it. It stands still until it is started."""
+    """A clock in a file, so that processes can share it. It is stopped until `start` is called."""
 
     path: Path
 
     @classmethod
-    def standing_at(cls, instant: datetime, path: Path) -> Self:
+    def stopped(cls, instant: datetime, path: Path) -> Self:
         clock = cls(path)
         clock._write(instant, None)
         return clock
 
     def start(self, instant: datetime) -> None:
-        """Run on from that instant."""
+        """Run from that instant."""
         self._write(instant, _real())
 
-    def let_pass(self, **duration: float) -> None:
-        """Jump ahead; the duration is named like timedelta's."""
+    def advance(self, **duration: float) -> None:
+        """Jump ahead by a duration with the arguments of `timedelta`."""
         self.start(self.now() + timedelta(**duration))
 
     def now(self) -> datetime:
-        """The present instant in UTC."""
+        """Return the current instant in UTC."""
         shown, started = json.loads(self.path.read_text())
-        gone = _real() - datetime.fromisoformat(started) if started else timedelta()
-        return datetime.fromisoformat(shown) + gone
+        elapsed = _real() - datetime.fromisoformat(started) if started else timedelta()
+        return datetime.fromisoformat(shown) + elapsed
 
     async def sleep(self, duration: timedelta) -> None:
         """Return once the duration has passed on this clock."""
         end = self.now() + duration
         while self.now() < end:  # noqa: ASYNC110 - another process moves the clock
-            await asyncio.sleep(GLANCE)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _write(self, shown: datetime, started: datetime | None) -> None:
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps([shown.isoformat(), started and started.isoformat()]))
-        fresh.replace(self.path)
+        temporary = self.path.with_suffix(".new")
+        temporary.write_text(json.dumps([shown.isoformat(), started and started.isoformat()]))
+        temporary.replace(self.path)
 
 
 def _real() -> datetime:

@@ -1,4 +1,4 @@
-"""The seed of everything that is left to chance."""
+"""The seed of all randomness, and the test environment."""
 
 import os
 import secrets
@@ -21,13 +21,13 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Of a database of either kind: what holds for one must hold for both."""
+    """Return the URL of an empty database, with each backend."""
     with empty_database_url(request.param, tmp_path) as url:
         yield url
 
 
 @pytest.fixture
 async def place(tmp_path: Path, request: pytest.FixtureRequest, url: str) -> AsyncIterator[Place]:
-    print(f"CHAOS_SEED={SEED}, and {tmp_path} has the bots' log, and the database where it is SQLite's")
+    print(f"CHAOS_SEED={SEED}, and {tmp_path} has the bots' log, and the database if it is SQLite")
     async with place_in(tmp_path, Random(f"{SEED} {request.node.name}"), url) as place:
         yield place

@@ -1,4 +1,4 @@
-"""`weekbot run` by a fast time: `python -m chaos.fast_bot TIME`."""
+"""`weekbot run` with a fast clock: `python -m chaos.fast_bot TIME`."""
 
 import logging
 import sys
@@ -17,15 +17,15 @@ from .fast_time import SPEED, FastTime, MachineClock
 
 
 class Heartbeats(KeepAliveHandler):
-    """Goes by the real time, as discord.py's thread does, so that a dead gateway is found as soon."""
+    """Scales the heartbeat timeout to real time, which discord.py's thread uses."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.heartbeat_timeout /= SPEED
 
 
-class Stamped(logging.LogRecord):
-    """Says first what the time was."""
+class TimestampedRecord(logging.LogRecord):
+    """Starts each message with the fast time."""
 
     time: FastTime
 
@@ -37,8 +37,8 @@ def main(path: str) -> None:
     """Run until SIGTERM."""
     discord.gateway.KeepAliveHandler = Heartbeats  # type: ignore[misc]
     settings, time = load_settings(), FastTime.at(Path(path))
-    Stamped.time = time
-    logging.setLogRecordFactory(Stamped)
+    TimestampedRecord.time = time
+    logging.setLogRecordFactory(TimestampedRecord)
     log.configure(settings.log_level, settings.log_format, settings.secrets())
     fast_time.run(run.run(settings, MachineClock(time)), time)
 

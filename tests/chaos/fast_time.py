@@ -1,8 +1,8 @@
-"""A time that runs many times as fast as the real one, for the test, its Discord and the bots alike.
+"""A clock that runs many times faster than real time, shared by the test, its Discord and the bots.
 
-It differs from `SharedClock` in that a bot's event loop runs by it: pauses, timeouts and deadlines pass as fast as
-slots come. A jump is like a suspended machine: all that waits for an instant in between ends at once. While somebody
-works, or waits for a processor, it runs no faster than the real time, so that a busy machine changes nothing.
+Unlike with `SharedClock`, a bot's event loop uses it: pauses, timeouts and deadlines pass as fast as
+slots. A jump is like a suspended machine: all timers up to the new instant expire at once. While a process
+works or waits for a processor, the clock runs in real time, so that a busy machine changes nothing.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Self
 
 SPEED = 20
-HEAD_START = 0.06  # seconds of real time for which it runs fast, unless it is hurried again
-GLANCE = 0.05  # seconds of real time: so late is a loop at most to notice a jump
+FAST_SECONDS = 0.06  # seconds of real time for which it runs fast, unless its speed is updated
+POLL_SECONDS = 0.05  # a loop notices a jump after this many seconds of real time at most
 _STATE = struct.Struct("4d")
 
 
 @dataclass(frozen=True)
 class _State:
-    """`shown` is what the time was at `began`, on the system's monotonic clock, which all processes share."""
+    """`shown` was the time at `began`, on the system's monotonic clock, which all processes share."""
 
     shown: float
     began: float
@@ -33,65 +33,65 @@ class _State:
 
     @property
     def now(self) -> float:
-        """It runs fast for a moment, and then like the real one; at a speed of 0 it stands still."""
-        gone = time.monotonic() - self.began
-        fast = min(gone, HEAD_START)
-        return self.shown + fast * self.speed + (gone - fast) * min(self.speed, 1)
+        """Return the time: it runs fast for a moment, then in real time; at a speed of 0 it is stopped."""
+        elapsed = time.monotonic() - self.began
+        fast = min(elapsed, FAST_SECONDS)
+        return self.shown + fast * self.speed + (elapsed - fast) * min(self.speed, 1)
 
 
 @dataclass(frozen=True)
 class FastTime:
-    """The time in a file; it stands still until it is started, and runs fast as long as somebody hurries it."""
+    """A clock in a file; it is stopped until `start` is called, and fast while `update_speed` is called regularly."""
 
     path: Path
     _memory: mmap.mmap = field(repr=False)
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """The time that another process has made there."""
+        """Open the clock that another process created there."""
         with path.open("r+b") as file:
             return cls(path, mmap.mmap(file.fileno(), _STATE.size))
 
     @classmethod
-    def standing_at(cls, instant: datetime, path: Path) -> Self:
+    def stopped(cls, instant: datetime, path: Path) -> Self:
         path.write_bytes(_STATE.pack(instant.timestamp(), time.monotonic(), 0, 0))
         return cls.at(path)
 
     def now(self) -> datetime:
-        """The present instant in UTC."""
+        """Return the current instant in UTC."""
         return datetime.fromtimestamp(self.seconds(), UTC)
 
     def seconds(self) -> float:
-        """Since 1970."""
+        """Return the seconds since 1970."""
         return self._read().now
 
     def machine_now(self) -> datetime:
-        """What a bot's machine takes for the present instant."""
+        """Return the current instant according to the bots' machine."""
         state = self._read()
         return datetime.fromtimestamp(state.now + state.machine_error, UTC)
 
     def start(self, instant: datetime) -> None:
-        """Run on from that instant."""
+        """Run from that instant."""
         self._write(shown=instant.timestamp(), speed=1)
 
-    def let_pass(self, **duration: float) -> None:
-        """Jump ahead; the duration is named like timedelta's."""
+    def advance(self, **duration: float) -> None:
+        """Jump ahead by a duration with the arguments of `timedelta`."""
         self.start(self.now() + timedelta(**duration))
 
-    def hurry(self, *, idle: bool) -> None:
-        """Run fast for the next moment while everybody waits, and like the real time while somebody works."""
+    def update_speed(self, *, idle: bool) -> None:
+        """Run fast for the next moment if all processes are idle, else in real time."""
         self._write(speed=SPEED if idle else 1)
 
     def set_machine(self, error: timedelta) -> None:
-        """Let the bots' machine have a clock that is so much ahead."""
+        """Set the error of the bots' machine's clock."""
         self._write(machine_error=error.total_seconds())
 
     def real(self, seconds: float | None) -> float:
-        """The real seconds after which to look at the time again, when so many of its seconds are to pass."""
-        return GLANCE if seconds is None else min(seconds / SPEED, GLANCE)
+        """Return the real seconds to wait before checking the clock again, for a wait of `seconds` on it."""
+        return POLL_SECONDS if seconds is None else min(seconds / SPEED, POLL_SECONDS)
 
     def _read(self) -> _State:
-        """What two readings agree on, as another process may be writing."""
+        """Read until two readings agree, because another process may be writing."""
         while (raw := self._memory[:]) != self._memory[:]:
             pass
         return _State(*_STATE.unpack(raw))
@@ -103,7 +103,7 @@ class FastTime:
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits as long as the time says."""
+    """Waits for the fast clock."""
 
     def __init__(self, real: Callable[[float | None], float]) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """Its clock is the time."""
+    """An event loop that uses the fast clock."""
 
     def __init__(self, fast_time: FastTime) -> None:
         super().__init__(_Selector(fast_time.real))
@@ -126,7 +126,7 @@ class FastLoop(asyncio.SelectorEventLoop):
 
 @dataclass(frozen=True)
 class MachineClock:
-    """The clock of a bot's machine, which may be wrong; a bot waits by its loop's, which is not."""
+    """The clock of a bot's machine, which may be wrong; a bot waits by its event loop's clock, which is right."""
 
     fast_time: FastTime
 
@@ -138,6 +138,6 @@ class MachineClock:
 
 
 def run(main: Coroutine[object, object, None], fast_time: FastTime) -> None:
-    """Like `asyncio.run`, by that time."""
+    """Like `asyncio.run`, with the fast clock."""
     with asyncio.Runner(loop_factory=lambda: FastLoop(fast_time)) as runner:
         runner.run(main)

@@ -1,4 +1,4 @@
-"""A place where bots live and die: a Discord, a clock and a database, which outlive them."""
+"""A test environment for bots: a Discord, a clock and a database, which survive them."""
 
 import asyncio
 import os
@@ -21,38 +21,40 @@ from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.subscriptions import Subscriptions
 
-from .clock import GLANCE, SharedClock
+from .clock import POLL_SECONDS, SharedClock
 from .fast_time import FastTime
 from .ledger import Ledger
 
 TESTS = Path(__file__).parents[1]
 SOURCE = TESTS.parent / "src"
-SLOT = datetime(2040, 1, 2, 9, tzinfo=UTC)  # a Monday; far off, so that nothing passes that looks at the real time
+SLOT = datetime(
+    2040, 1, 2, 9, tzinfo=UTC
+)  # a Monday in the far future, so that a test fails if the bot uses the real time
 STOP_SECONDS = 60
-LONGEST_PAUSE = 2  # minutes between two attempts at a post, at most
+MAX_PAUSE_MINUTES = 2  # the longest pause between two attempts at a post
 POST_MARK = "weekbot:more:"
 
 
 @dataclass
 class Bot:
-    """`weekbot run`, as a process."""
+    """A `weekbot run` process."""
 
     process: asyncio.subprocess.Process
 
     def kill(self) -> None:
-        """Give it no time to do anything more."""
+        """Kill the process immediately."""
         with suppress(ProcessLookupError):
             self.process.kill()
 
     def memory(self) -> int:
-        """In KiB, as it is now, after what is garbage was collected or not."""
+        """Return the resident memory in KiB, which may include garbage."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
 
-    def works(self) -> bool:
-        """Whether any of its threads runs, or waits for a processor."""
+    def is_busy(self) -> bool:
+        """Return whether any of its threads runs or waits for a processor."""
         states = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
-        with suppress(OSError):  # it, or the thread, has ended
+        with suppress(OSError):  # the process or the thread has ended
             return any(state.read_text().rpartition(") ")[2].startswith("R") for state in states)
         return False
 
@@ -60,9 +62,9 @@ class Bot:
         return await self.process.wait()
 
     async def stop(self) -> int:
-        """Tell it to stop, and wait until it has; its exit code.
+        """Send SIGTERM, wait for the process to end, and return its exit code.
 
-        Raises TimeoutError where it does not, and what its threads are at is in the log.
+        Raises TimeoutError if it doesn't end; the log then has the stacks of its threads.
         """
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
@@ -77,7 +79,7 @@ class Bot:
 
 @dataclass
 class Place:
-    """Time stands still there, two hours before `SLOT`, until the clock is started."""
+    """A test environment whose clock is stopped two hours before `SLOT` until it is started."""
 
     folder: Path
     random: Random
@@ -94,14 +96,14 @@ class Place:
 
     @property
     def log(self) -> str:
-        """What all bots have said."""
+        """Return the log of all bots."""
         return (self.folder / "bots.log").read_text()
 
-    def furnish(self, guilds: int, channels: int) -> list[Guild]:
-        """Add servers with as many text channels each, besides the system's."""
-        return [self._furnished(f"Pythonistas {number}", channels) for number in range(guilds)]
+    def add_channels(self, guilds: int, channels: int) -> list[Guild]:
+        """Add servers with that number of text channels each, and a system channel."""
+        return [self._add_guild(f"Pythonistas {number}", channels) for number in range(guilds)]
 
-    def _furnished(self, name: str, channels: int) -> Guild:
+    def _add_guild(self, name: str, channels: int) -> Guild:
         guild = self.server.add_guild(name)
         guild.system_channel = guild.add_text_channel("system")
         for number in range(channels):
@@ -109,17 +111,17 @@ class Place:
         return guild
 
     async def subscribe(self, channels: Iterable[Channel], **options: bool) -> None:
-        """Subscribe channels to all topics, for `SLOT`, as their moderators would."""
+        """Subscribe the channels to all topics from `SLOT` on."""
         chosen = Options(EVERYTHING, **options)  # type: ignore[arg-type]
         first = next_slot(chosen.weekly("UTC"), self.clock.now())
         assert first.instant == SLOT
         for channel in channels:
-            fresh = Subscription(0, channel.guild.id, channel.id, chosen, "UTC", round=1, next_slot=first)
-            fresh = replace(fresh, parent_id=channel.parent.id if isinstance(channel, Thread) else None)
-            await Subscriptions(self.database).put(channel.guild.id, channel.id, partial(_instead, fresh))
+            new = Subscription(0, channel.guild.id, channel.id, chosen, "UTC", round=1, next_slot=first)
+            new = replace(new, parent_id=channel.parent.id if isinstance(channel, Thread) else None)
+            await Subscriptions(self.database).put(channel.guild.id, channel.id, partial(_replace_with, new))
 
     async def start(self, *arguments: str, **more: str) -> Bot:
-        """Start a bot, with more settings where given, which may not be connected yet."""
+        """Start a bot, optionally with more settings, and return before it is connected."""
         log = os.open(self.folder / "bots.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         program = "chaos.fast_bot" if isinstance(self.clock, FastTime) else "chaos.bot"
         command = (sys.executable, "-m", program, str(self.clock.path), *arguments)
@@ -137,7 +139,7 @@ class Place:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join([str(TESTS), str(SOURCE)]),
             "PYTHONFAULTHANDLER": "1",
-            "WEEKBOT_LOG_LEVEL": "DEBUG",  # it is searched for secrets
+            "WEEKBOT_LOG_LEVEL": "DEBUG",  # the tests search it for secrets
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
             "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
@@ -147,7 +149,7 @@ class Place:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Bot]:
-        """A bot that is told to stop at the end, which it does by itself."""
+        """Run a bot that is connected; stop it at the end."""
         bot = await self.start()
         try:
             await self.server.ready()
@@ -161,18 +163,18 @@ class Place:
     async def minutes(self, number: int) -> None:
         """Let minutes pass, each in a moment that is long enough for a bot to notice."""
         for _ in range(number):
-            self.clock.let_pass(minutes=1)
-            await asyncio.sleep(2 * GLANCE)
+            self.clock.advance(minutes=1)
+            await asyncio.sleep(2 * POLL_SECONDS)
 
     async def command(self, *arguments: str) -> str:
-        """Run another of weekbot's commands, which ends well; what it says."""
+        """Run a weekbot command that succeeds, and return its output."""
         command = (sys.executable, "-m", "weekbot", *arguments)
         process = await asyncio.create_subprocess_exec(
             *command, env=self.environment({}), cwd=self.folder, stdout=PIPE, stderr=STDOUT
         )
-        said = (await process.communicate())[0].decode()
-        assert process.returncode == 0, said
-        return said
+        output = (await process.communicate())[0].decode()
+        assert process.returncode == 0, output
+        return output
 
     async def settled(self, slot: datetime = SLOT, seconds: float = 100) -> None:
         """Wait until the ledger has nothing left to do for a slot."""
@@ -180,26 +182,26 @@ class Place:
             while not await self.ledger.is_settled(slot):  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.1)
 
-    async def told(self, seconds: float = 100) -> None:
-        """Wait until no notice waits to be told; one whose outcome is unknown is told again after a pause."""
+    async def notices_sent(self, seconds: float = 100) -> None:
+        """Wait until no notice is pending; an ambiguous one is repeated after a pause."""
         async with asyncio.timeout(seconds):
-            while not await self.ledger.has_told():  # noqa: ASYNC110 - another process writes it
+            while not await self.ledger.has_sent_notices():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.1)
 
     def posts(self, channel: Channel) -> list[Message]:
-        """The weekly posts in a channel or a forum, the oldest first."""
+        """Return the weekly posts in a channel or a forum, the oldest first."""
         if isinstance(channel, Forum):
             threads = [thread for thread in channel.guild.threads.values() if thread.parent is channel]
             return [message for thread in threads for message in _posts(thread)]
         return _posts(channel)
 
-    def numbers_of_posts(self, channels: Iterable[Channel] | None = None) -> set[int]:
-        """How many posts a channel has, of these or of all."""
+    def post_counts(self, channels: Iterable[Channel] | None = None) -> set[int]:
+        """Return the set of the channels' post counts; by default, of all channels."""
         return {len(self.posts(channel)) for channel in channels or self.channels}
 
     @asynccontextmanager
     async def outage(self) -> AsyncIterator[None]:
-        """Nobody answers at Discord's address, until the end of the block."""
+        """Stop Discord's server during the block."""
         await self.server.__aexit__(None, None, None)
         yield
         self.server = discord_at(self.server.world, self.server.port)
@@ -212,8 +214,8 @@ def discord_at(world: World, port: int = 0) -> DiscordServer:
     return server
 
 
-def _instead(fresh: Subscription, _: Subscription | None, __: str) -> Subscription:
-    return fresh
+def _replace_with(new: Subscription, _: Subscription | None, __: str) -> Subscription:
+    return new
 
 
 def _posts(channel: Channel) -> list[Message]:
@@ -224,8 +226,8 @@ def _posts(channel: Channel) -> list[Message]:
 async def place_in(
     folder: Path, random: Random, url: str, kind: type[SharedClock | FastTime] = SharedClock
 ) -> AsyncIterator[Place]:
-    """A place with nothing in it, and a database there; its clock is of that kind."""
-    clock = kind.standing_at(SLOT - timedelta(hours=2), folder / "clock")
+    """Create an empty place with a database and a clock of that kind."""
+    clock = kind.stopped(SLOT - timedelta(hours=2), folder / "clock")
     database = Database(url)
     await database.upgrade()
     place = Place(folder, random, discord_at(World(clock=clock.now)), clock, database, url)
@@ -236,7 +238,7 @@ async def place_in(
         leaks.require_none(place.log)
         assert not [line for line in place.log.splitlines() if "unexpected error" in line]
     finally:
-        for bot in place.bots:  # of a test that failed
+        for bot in place.bots:  # left by a failed test
             bot.kill()
             await bot.ended()
         await place.server.__aexit__(None, None, None)

@@ -1,4 +1,4 @@
-"""What the bot's database says, read beside it."""
+"""The bot's database, read while the bot uses it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ OPTIONS = ("track", "weekday", "at", "timezone", "ping_role_id", "thread", "pin"
 
 @dataclass(frozen=True)
 class Entry:
-    """A delivery: whose, when, what, and what became of it."""
+    """A delivery: its channel, slot, topic and outcome."""
 
     channel_id: int
     slot: datetime
@@ -30,7 +30,7 @@ class Ledger:
     database: Database
 
     async def entries(self) -> list[Entry]:
-        """All deliveries, the earliest slot first."""
+        """Return all deliveries, the earliest slot first."""
         query = (
             select(subscriptions.c.channel_id, *(deliveries.c[name] for name in list(Entry.__annotations__)[1:]))
             .join_from(deliveries, subscriptions)
@@ -39,32 +39,32 @@ class Ledger:
         async with self.database.read() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
 
-    async def is_settled(self, slot: datetime, *, strays_too: bool = False) -> bool:
-        """Whether every subscription has its delivery of the slot, and nothing is left to do.
+    async def is_settled(self, slot: datetime, *, including_duplicates: bool = False) -> bool:
+        """Return whether every subscription has its delivery of the slot, and nothing is left to do.
 
-        Second posts are looked for minutes after the others' steps.
+        The search for duplicate posts is minutes after the other steps.
         """
         claimed = select(func.count()).select_from(deliveries).where(deliveries.c.slot == slot)
         pending = select(func.count()).select_from(deliveries).where(deliveries.c.state == "pending")
         undone = select(func.count()).select_from(steps).where(~steps.c.done)
-        if not strays_too:
+        if not including_duplicates:
             undone = undone.where(steps.c.name != StepName.STRAYS)
         subscribed = select(func.count()).select_from(subscriptions)
         async with self.database.read() as connection:
             counts = [await connection.scalar(query) for query in (subscribed, claimed, pending, undone)]
         return counts == [counts[0], counts[0], 0, 0]
 
-    async def has_told(self) -> bool:
-        """Whether no notice waits to be told."""
+    async def has_sent_notices(self) -> bool:
+        """Return whether no notice is pending."""
         async with self.database.read() as connection:
             return not await connection.scalar(select(func.count()).select_from(notices).where(~notices.c.done))
 
     async def options(self) -> dict[int, dict[str, Any]]:
-        """By channel, what its moderators chose."""
+        """Return the options of each channel."""
         return {channel_id: {name: row[name] for name in OPTIONS} for channel_id, row in (await self._rows()).items()}
 
     async def blocked(self) -> dict[int, str]:
-        """By channel, why Discord refuses its posts."""
+        """Return the reason for each channel in which Discord refuses the posts."""
         return {channel_id: row["blocked"] for channel_id, row in (await self._rows()).items() if row["blocked"]}
 
     async def _rows(self) -> dict[int, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""When a bot's life ends."""
+"""The moments at which bots are killed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,46 +11,46 @@ from weekbot.runtime.tasks import cancel_and_wait
 
 from .harness import Bot, Place
 
-# By then it is over in any case, counted from its first request: it may be that there is nothing left to do.
-LONGEST_LIFE = 8.0
-LONGEST_START = 60.0  # until its first request, on a machine that has much to do
+# A bot is killed this many seconds after its first request at the latest, because there may be no more work.
+MAX_LIFE_SECONDS = 8.0
+MAX_START_SECONDS = 60.0  # until its first request, on a busy machine
 
 
 class Moment(Protocol):
-    async def come(self, place: Place, bot: Bot) -> None:
-        """Return when it has come."""
+    async def wait(self, place: Place, bot: Bot) -> None:
+        """Return when the moment has come."""
 
 
 @dataclass(frozen=True)
 class AfterSeconds:
-    """Any time, as while it starts."""
+    """After a number of seconds, for example while the bot starts."""
 
     seconds: float
 
-    async def come(self, place: Place, bot: Bot) -> None:
+    async def wait(self, place: Place, bot: Bot) -> None:
         await asyncio.sleep(self.seconds)
 
 
 @dataclass(frozen=True)
 class AfterRequests:
-    """In the midst of its work, or while it logs in."""
+    """After a number of requests, while the bot works or logs in."""
 
     requests: int
 
-    async def come(self, place: Place, bot: Bot) -> None:
+    async def wait(self, place: Place, bot: Bot) -> None:
         enough = len(place.server.requests) + self.requests
         await place.server.until(lambda: len(place.server.requests) >= enough, "requests")
 
 
 @dataclass(frozen=True)
-class BetweenEffectAndAnswer:
-    """Discord has done what a request asked for, and the bot never hears of it."""
+class BetweenEffectAndResponse:
+    """After a request has taken effect and before its response."""
 
     after: AfterRequests
     method: str
 
-    async def come(self, place: Place, bot: Bot) -> None:
-        await self.after.come(place, bot)
+    async def wait(self, place: Place, bot: Bot) -> None:
+        await self.after.wait(place, bot)
         faults = place.server.rest.faults.pending
         last = fault(self.method, "^/channels/", None, takes_effect=True, held=True, then=bot.kill)
         faults.append(last)
@@ -60,32 +60,32 @@ class BetweenEffectAndAnswer:
             faults.remove(last)
 
 
-def drawn(random: Random, requests: int, methods: Sequence[str]) -> Moment:
-    """A moment by chance, most often in the midst of the work: within so many requests from the start.
+def random_moment(random: Random, requests: int, methods: Sequence[str]) -> Moment:
+    """Return a random moment, usually within `requests` requests from the start.
 
-    `methods` are those of requests whose answers may get lost.
+    `methods` are the methods of requests whose responses may be lost.
     """
     after = AfterRequests(random.randint(1, requests))
-    kinds = random.random()
-    if kinds < 0.15:
+    kind = random.random()
+    if kind < 0.15:
         return AfterSeconds(random.uniform(0, 2))
-    if kinds < 0.5:
-        return BetweenEffectAndAnswer(after, random.choice(methods))
+    if kind < 0.5:
+        return BetweenEffectAndResponse(after, random.choice(methods))
     return after
 
 
-async def live_until(moment: Moment, place: Place) -> bool:
-    """A life that ends with SIGKILL at the moment, or late if that does not come; whether it came."""
+async def run_until(moment: Moment, place: Place) -> bool:
+    """Start a bot and kill it at the moment, or after a timeout; return whether the moment came."""
     bot, known = await place.start(), len(place.server.requests)
-    coming = asyncio.create_task(moment.come(place, bot))
-    begun = asyncio.create_task(place.server.until(lambda: len(place.server.requests) > known, "a request"))
+    waiting = asyncio.create_task(moment.wait(place, bot))
+    started = asyncio.create_task(place.server.until(lambda: len(place.server.requests) > known, "a request"))
     try:
-        await asyncio.wait({coming, begun}, timeout=LONGEST_START, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({coming}, timeout=LONGEST_LIFE)
-        return coming.done()
+        await asyncio.wait({waiting, started}, timeout=MAX_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting}, timeout=MAX_LIFE_SECONDS)
+        return waiting.done()
     finally:
-        await cancel_and_wait(coming, begun)
+        await cancel_and_wait(waiting, started)
         bot.kill()
         await bot.ended()
-        # What it had asked for takes effect now, and not after a while that the test lets pass next.
+        # Its last requests take effect now, before the test moves the clock.
         await asyncio.sleep(2 * place.server.latency)

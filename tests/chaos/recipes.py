@@ -1,4 +1,4 @@
-"""The recipes of docs/operating.md: their command lines, as they stand there, carried out in a place of tests."""
+"""The recipes of docs/operating.md: runs their command lines in a test environment."""
 
 import asyncio
 import os
@@ -16,12 +16,12 @@ from .harness import SOURCE, Bot, Place
 
 DOCUMENT = SOURCE.parent / "docs" / "operating.md"
 POSTGRESQL = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)]
-"""The folder of the programs that come with the tests' server."""
+"""The folder of the client programs of the tests' server."""
 SERVICES = re.compile(
-    r"(?:sudo systemctl|docker compose) (?P<what>stop|start|kill|ps|up -d --build)(?P<names>(?: [a-z0-9-]+)*)"
+    r"(?:sudo systemctl|docker compose) (?P<action>stop|start|kill|ps|up -d --build)(?P<names>(?: [a-z0-9-]+)*)"
 )
 
-# What the recipes call, where there is neither Docker nor an installed weekbot.
+# Stand-ins for the programs that the recipes call, because neither Docker nor weekbot is installed.
 PROGRAMS = {
     "weekbot": 'exec "$PYTHON" -m weekbot "$@"',
     "pip": 'test "$1" = install',
@@ -47,7 +47,7 @@ exec "$POSTGRESQL/$program" "$@"
 
 
 def recipe(section: str, containing: str) -> list[str]:
-    """The lines of the section's block with that text in it, without comments."""
+    """Return the lines of the section's code block that contains the text, without comments."""
     text = DOCUMENT.read_text("utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     [block] = [each for each in blocks if containing in each]
@@ -57,7 +57,7 @@ def recipe(section: str, containing: str) -> list[str]:
 
 @dataclass
 class Operator:
-    """Follows recipes in a place; the bots are its services, each with settings of its own."""
+    """Follows recipes in a place; the bots are its services, each with its own settings."""
 
     place: Place
     settings: dict[str, dict[str, str]]
@@ -72,27 +72,27 @@ class Operator:
             (folder / name).chmod(0o755)
 
     async def follow(self, lines: list[str]) -> None:
-        """Carry out the lines, one after another; each ends well."""
+        """Run the lines in order; each must succeed."""
         assert lines
         for line in lines:
             if found := SERVICES.fullmatch(line):
-                await self._manage(found["what"], found["names"].split() or [*self.settings])
+                await self._manage(found["action"], found["names"].split() or [*self.settings])
             else:
                 await self._run(line)
 
-    async def _manage(self, what: str, names: list[str]) -> None:
+    async def _manage(self, action: str, names: list[str]) -> None:
         """Start, stop, kill or wait for the bots, as systemd or Docker does."""
-        if what == "kill":
+        if action == "kill":
             for name in names:
                 self.bots[name].kill()
                 await self.bots.pop(name).ended()
-        if what in ("stop", "up -d --build"):
+        if action in ("stop", "up -d --build"):
             await asyncio.gather(*map(self._stop, names))
-        if what in ("start", "up -d --build"):
+        if action in ("start", "up -d --build"):
             for name in names:
                 self.bots[name] = await self.place.start(**self.settings[name])
             await self._connected()
-        if what == "ps":
+        if action == "ps":
             await self._connected()
 
     async def _stop(self, name: str) -> None:
@@ -105,13 +105,13 @@ class Operator:
         await self.place.server.until(lambda: len(connected()) == shards, "all bots' shards")
 
     async def _run(self, line: str) -> None:
-        for written, meant in self.substitutes.items():
-            line = line.replace(written, meant)
+        for text, substitute in self.substitutes.items():
+            line = line.replace(text, substitute)
         process = await asyncio.create_subprocess_exec(
             "sh", "-c", line, env=dict(self._environment()), cwd=self.place.folder, stdout=PIPE, stderr=STDOUT
         )
-        said = (await process.communicate())[0].decode()
-        assert process.returncode == 0, f"{shlex.quote(line)}\n{said}"
+        output = (await process.communicate())[0].decode()
+        assert process.returncode == 0, f"{shlex.quote(line)}\n{output}"
 
     def _environment(self) -> Iterator[tuple[str, str]]:
         yield from self.place.environment({}).items()

@@ -1,4 +1,4 @@
-"""Two months under a seeded adversary: one post a week in each channel, and every fault is overcome by itself."""
+"""Two months under a seeded adversary: one post a week in each channel, and automatic recovery from every fault."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,7 +12,7 @@ from discord_server import Channel, Guild, Thread
 from postgres import empty_database_url
 from weekbot.domain.schedule import WEEK
 
-from .campaign import RECOVERED_SECONDS, Campaign, by_fast_time
+from .campaign import RECOVERY_SECONDS, Campaign, use_fast_time
 from .conftest import SEED
 from .fast_time import FastTime
 from .harness import SLOT, Place, place_in
@@ -32,18 +32,18 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
             yield place
 
 
-async def test_two_months_under_an_adversary(place: Place) -> None:
+async def test_each_channel_gets_one_post_a_week_under_an_adversary(place: Place) -> None:
     time = place.clock
     assert isinstance(time, FastTime)
-    by_fast_time(place, time)
-    await furnish(place)
+    use_fast_time(place, time)
+    await add_channels(place)
     time.start(SLOT - timedelta(minutes=5))
     campaign = Campaign(place, time, place.random, await place.start())
     try:
-        async with campaign.hurried():
+        async with campaign.fast_forwarding():
             for week in range(WEEKS):
-                await a_week(campaign, week)
-        assert await campaign.bot.stop() in (0, -SIGTERM)  # the latter if it had only just been started anew
+                await run_week(campaign, week)
+        assert await campaign.bot.stop() in (0, -SIGTERM)  # the latter if it had only just been restarted
     finally:
         print(summary(campaign), flush=True)
 
@@ -52,16 +52,16 @@ async def test_two_months_under_an_adversary(place: Place) -> None:
         channel.name: WEEKS for channel in place.channels
     }
     assert {entry.state for entry in await place.ledger.entries()} == {"sent"}
-    assert max(campaign.recoveries) <= RECOVERED_SECONDS
+    assert max(campaign.recoveries) <= RECOVERY_SECONDS
 
 
-async def furnish(place: Place) -> None:
-    """Channels of all kinds, in two servers."""
+async def add_channels(place: Place) -> None:
+    """Add and subscribe channels of all kinds in two servers."""
     for number in range(2):
         guild = place.server.add_guild(f"Pythonistas {number}")
         guild.system_channel = guild.add_text_channel("system")
         kinds: dict[tuple[str, ...], list[Channel]] = {
-            (): [guild.add_text_channel("text"), guild.add_forum("forum"), a_thread(guild)],
+            (): [guild.add_text_channel("text"), guild.add_forum("forum"), open_thread(guild)],
             ("thread", "pin"): [guild.add_text_channel("text with thread and pin")],
             ("publish",): [guild.add_announcement_channel("news")],
             ("publish", "thread", "pin"): [guild.add_announcement_channel("news with thread and pin")],
@@ -73,23 +73,23 @@ async def furnish(place: Place) -> None:
         channel.name = f"{channel.guild.name}: {channel.name}"
 
 
-def a_thread(guild: Guild) -> Thread:
+def open_thread(guild: Guild) -> Thread:
     parent = guild.add_text_channel("parent")
     thread = Thread.open(parent, guild.owner.user, guild.world.snowflakes.next(), {"name": "thread"})
     thread.publish()
     return thread
 
 
-async def a_week(campaign: Campaign, week: int) -> None:
-    """A time of faults around the slot, and sometimes another one long before or after it."""
+async def run_week(campaign: Campaign, week: int) -> None:
+    """Run a fault period around the slot, and sometimes another one long after it."""
     dice, slot = campaign.dice, SLOT + week * WEEK
     await campaign.leap(slot - timedelta(seconds=dice.uniform(5, 90)))
-    await campaign.time_of_faults(dice.uniform(60, 240))
+    await campaign.fault_period(dice.uniform(60, 240))
     await campaign.recover(slot, week + 1)
-    await campaign.tidy_up(slot, week + 1)
+    await campaign.remove_duplicates(slot, week + 1)
     if dice.random() < 0.3:
         await campaign.leap(campaign.time.now() + timedelta(hours=dice.uniform(1, 100)))
-        await campaign.time_of_faults(dice.uniform(20, 60))
+        await campaign.fault_period(dice.uniform(20, 60))
 
 
 def summary(campaign: Campaign) -> str:

@@ -1,4 +1,4 @@
-"""Three processes share the work, and whichever sends is killed, frozen or cut off, again and again."""
+"""Failover among three processes: the leader is repeatedly killed, frozen or cut off."""
 
 import asyncio
 import os
@@ -17,21 +17,21 @@ from weekbot.cluster.leader_election import LEADER_LOCK
 from weekbot.store.metadata import Metadata
 
 from .harness import SLOT, Bot, Place
-from .test_kills import the_ledger_is_right
+from .test_kills import check_ledger
 
 pytestmark = [pytest.mark.chaos, pytest.mark.parametrize("url", ["postgresql"], indirect=True)]
 
 SHARDS = 3
-HELD = {"a": "0,1", "b": "1,2", "c": "2,0"}  # each shard is held by two
+SHARD_IDS = {"a": "0,1", "b": "1,2", "c": "2,0"}  # two processes have each shard
 GUILDS, CHANNELS = 12, 84
-WHOLE = bool(os.environ.get("CHAOS_WHOLE"))  # takes seven minutes
-KILLS, FREEZES, CUTS = (20, 5, 5) if WHOLE else (5, 1, 2)
-REQUESTS_PER_SECOND = 4 if WHOLE else 16  # slow enough for the work to last through all that
+FULL = bool(os.environ.get("CHAOS_WHOLE"))  # takes seven minutes
+KILLS, FREEZES, CUTS = (20, 5, 5) if FULL else (5, 1, 2)
+REQUESTS_PER_SECOND = 4 if FULL else 16  # slow enough for the work to outlast all faults
 FROZEN_SECONDS = 20.0
-TAKEN_OVER_SECONDS = ANSWERED_SECONDS = 10.0
-MEMBERS_PATIENCE_SECONDS = 3.0
+TAKEOVER_SECONDS = 10.0
+RESPONSE_SECONDS = 3.0
 
-_SENDER = text(
+_LEADER = text(
     "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)"
     " WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = :key"
 )
@@ -51,7 +51,7 @@ class Crew:
         self.bots[name] = await self.place.start(
             WEEKBOT_DATABASE_URL=named,
             WEEKBOT_SHARD_COUNT=str(SHARDS),
-            WEEKBOT_SHARD_IDS=HELD[name],
+            WEEKBOT_SHARD_IDS=SHARD_IDS[name],
             WEEKBOT_REQUESTS_PER_SECOND=str(REQUESTS_PER_SECOND),
         )
 
@@ -59,11 +59,11 @@ class Crew:
         for bot in self.bots.values():
             assert await bot.stop() == 0, self.place.log[-2000:]
 
-    async def sender(self) -> str:
-        """Who sends; where nobody does just now, who does next."""
+    async def leader(self) -> str:
+        """Return the name of the leader; wait if there is none."""
         while True:
             async with self.place.database.read() as connection:
-                if name := await connection.scalar(_SENDER, {"key": LEADER_LOCK}):
+                if name := await connection.scalar(_LEADER, {"key": LEADER_LOCK}):
                     return str(name)
             await asyncio.sleep(0.02)
 
@@ -71,11 +71,11 @@ class Crew:
         return await Metadata(self.place.database).get(TERM)
 
     async def complete(self) -> None:
-        """All processes hold their shards."""
+        """Wait until all processes are connected with their shards."""
         sessions = self.place.server.gateway.connected
-        await self.place.server.until(lambda: len(sessions()) >= 2 * len(HELD), "all shards, twice")
+        await self.place.server.until(lambda: len(sessions()) >= 2 * len(SHARD_IDS), "all shards, twice")
 
-    # What befalls the one that sends
+    # Faults of the leader
 
     async def kill(self, name: str) -> None:
         self.bots[name].kill()
@@ -95,7 +95,7 @@ class Crew:
 
 @dataclass
 class Members:
-    """One on each shard, who asks about Flask again and again; when each was answered."""
+    """One member on each shard, who repeatedly uses `/framework`; records the times of the responses."""
 
     place: Place
     answered: dict[int, list[float]] = field(default_factory=lambda: {shard: [] for shard in range(SHARDS)})
@@ -116,7 +116,7 @@ class Members:
     async def _ask(self, shard: int, channel: Channel) -> None:
         while True:
             try:
-                async with asyncio.timeout(MEMBERS_PATIENCE_SECONDS):
+                async with asyncio.timeout(RESPONSE_SECONDS):
                     answer = await self.place.server.interact(channel, "framework", {"name": "flask"})
                 assert "Flask" in answer.text
                 self.answered[shard].append(time.monotonic())
@@ -125,19 +125,19 @@ class Members:
             await asyncio.sleep(0.2)
 
     async def answered_since(self, moment: float) -> float:
-        """Return when members of every shard were answered since then; the longest that one waited, in seconds."""
+        """Wait for a response on every shard since the moment; return the longest wait in seconds."""
         while not all(times and times[-1] > moment for times in self.answered.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         return max(next(each for each in times if each > moment) - moment for times in self.answered.values())
 
 
-async def test_one_post_each_whoever_sends_is_killed_frozen_or_cut_off(place: Place) -> None:
+async def test_each_channel_gets_one_post_while_leaders_are_killed_frozen_or_cut_off(place: Place) -> None:
     place.server.world.shards, place.server.world.starts.seconds = SHARDS, 0.2
     place.server.latency = 0.1
-    place.furnish(GUILDS, CHANNELS)
+    place.add_channels(GUILDS, CHANNELS)
     await place.subscribe(place.channels)
     crew, members = Crew(place), Members(place)
-    for name in HELD:
+    for name in SHARD_IDS:
         await crew.start(name)
     await crew.complete()
     place.clock.start(SLOT)
@@ -145,33 +145,33 @@ async def test_one_post_each_whoever_sends_is_killed_frozen_or_cut_off(place: Pl
     place.random.shuffle(faults)
     async with members.asking():
         for fault in faults:
-            await befalls(crew, members, fault)
+            await inject_fault(crew, members, fault)
             await asyncio.sleep(place.random.uniform(0.5, 2))
-        unfinished = {0} <= place.numbers_of_posts()
+        unfinished = {0} <= place.post_counts()
         await place.settled(seconds=300)
     await crew.stop()
-    assert unfinished, "the work was done before all had happened"
-    assert place.numbers_of_posts() == {1}
-    await the_ledger_is_right(place)
+    assert unfinished, "the work was done before all faults were injected"
+    assert place.post_counts() == {1}
+    await check_ledger(place)
     print(
         f"{len(place.channels)} channels, {sum(map(len, members.answered.values()))} members answered,"
         f" {members.ignored} had to ask again"
     )
 
 
-async def befalls(crew: Crew, members: Members, fault: str) -> None:
-    """Another process sends within seconds, and members of every shard are answered meanwhile."""
+async def inject_fault(crew: Crew, members: Members, fault: str) -> None:
+    """Inject a fault into the leader; another process must take over, and members of every shard get responses."""
     await crew.complete()
-    name, term, begun = await crew.sender(), await crew.term(), time.monotonic()
+    name, term, started = await crew.leader(), await crew.term(), time.monotonic()
     await getattr(crew, fault)(name)
-    async with asyncio.timeout(TAKEN_OVER_SECONDS):
+    async with asyncio.timeout(TAKEOVER_SECONDS):
         while await crew.term() == term:  # noqa: ASYNC110 - another process counts it
             await asyncio.sleep(0.02)
-        taken_over = time.monotonic() - begun
-        answered = await members.answered_since(begun)
+        taken_over = time.monotonic() - started
+        answered = await members.answered_since(started)
     print(
-        f"{fault} {name}: {await crew.sender()} sends after {taken_over:.1f} s, all are answered after {answered:.1f} s"
+        f"{fault} {name}: {await crew.leader()} sends after {taken_over:.1f} s, all are answered after {answered:.1f} s"
     )
     if fault == "freeze":
-        await asyncio.sleep(max(0.0, begun + FROZEN_SECONDS - time.monotonic()))
+        await asyncio.sleep(max(0.0, started + FROZEN_SECONDS - time.monotonic()))
         await crew.thaw(name)

@@ -1,11 +1,11 @@
-"""Killed between a send and its record, and started again when Discord has long forgotten the nonce."""
+"""Bots killed between a send and its record, and restarted after Discord has forgotten the nonce."""
 
 import pytest
 
 from discord_server import Channel, Guild, Permission
 from discord_server.fault import fault
 
-from .harness import LONGEST_PAUSE, SLOT, Place
+from .harness import MAX_PAUSE_MINUTES, SLOT, Place
 
 pytestmark = pytest.mark.chaos
 
@@ -26,16 +26,16 @@ def channel(request: pytest.FixtureRequest, place: Place, guild: Guild) -> Chann
     return place.channels[0]
 
 
-async def test_a_post_that_stands_in_the_history_is_found(place: Place, channel: Channel) -> None:
-    await posts_and_dies_unaware(place, channel)
+async def test_the_post_is_found_in_the_history(place: Place, channel: Channel) -> None:
+    await post_and_kill(place, channel)
     async with place.running():
         await place.settled()
     [post], [entry] = place.posts(channel), await place.ledger.entries()
     assert (entry.state, entry.message_id) == ("sent", post.id)
 
 
-async def test_where_the_history_cannot_be_read_it_is_not_sent_again(place: Place, channel: Channel) -> None:
-    await posts_and_dies_unaware(place, channel)
+async def test_the_post_is_not_repeated_if_the_history_is_unreadable(place: Place, channel: Channel) -> None:
+    await post_and_kill(place, channel)
     channel.forbid(Permission.READ_MESSAGE_HISTORY)
     async with place.running():
         await place.settled()
@@ -44,22 +44,22 @@ async def test_where_the_history_cannot_be_read_it_is_not_sent_again(place: Plac
     assert "Read Message History" in (entry.reason or "")
 
 
-async def test_while_its_server_is_unavailable_the_outcome_stays_open(
+async def test_the_delivery_stays_pending_during_its_servers_outage(
     place: Place, guild: Guild, channel: Channel
 ) -> None:
-    await posts_and_dies_unaware(place, channel)
+    await post_and_kill(place, channel)
     guild.go_down()
     async with place.running():
         await place.minutes(10)
         guild.come_back()
-        await place.minutes(LONGEST_PAUSE)
+        await place.minutes(MAX_PAUSE_MINUTES)
         await place.settled()
     [post], [entry] = place.posts(channel), await place.ledger.entries()
     assert (entry.state, entry.message_id) == ("sent", post.id)
 
 
-async def posts_and_dies_unaware(place: Place, channel: Channel) -> None:
-    """Discord stores the post and kills the bot before it answers; an hour passes."""
+async def post_and_kill(place: Place, channel: Channel) -> None:
+    """Let the bot post, and kill it before the response; then let an hour pass."""
     await place.subscribe([channel])
     place.clock.start(SLOT)
     bot = await place.start()
@@ -69,4 +69,4 @@ async def posts_and_dies_unaware(place: Place, channel: Channel) -> None:
     await bot.ended()
     [entry] = await place.ledger.entries()
     assert entry.state == "pending"
-    place.clock.let_pass(hours=1)
+    place.clock.advance(hours=1)

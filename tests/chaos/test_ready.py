@@ -1,4 +1,4 @@
-"""`weekbot run` as a process that loses its gateway, its database, its content and its sense of time, and says so."""
+"""Readiness of a `weekbot run` process that loses its gateway, its database, its content or the right time."""
 
 import asyncio
 import os
@@ -28,13 +28,13 @@ from weekbot.domain.schedule import WEEK
 
 pytestmark = pytest.mark.chaos
 
-SILENCE_SECONDS, HEARTBEAT_SECONDS = 2.0, 0.4  # of a gateway that plays dead, and between two of its heartbeats
+SILENCE_SECONDS, HEARTBEAT_SECONDS = 2.0, 0.4  # the timeout of a silent gateway, and the interval of its heartbeats
 LONGEST_WAIT_SECONDS = 60
 
 
 @dataclass
-class Watched:
-    """A bot, and what it tells of itself."""
+class MonitoredBot:
+    """A bot, and a session with its health server."""
 
     place: Place
     bot: Bot
@@ -45,7 +45,7 @@ class Watched:
             return answer.status, (await answer.json())["conditions"]
 
     async def until(self, met: Callable[[int, dict[str, Any]], bool]) -> dict[str, Any]:
-        """What it tells as soon as that is so; meanwhile, and in any case, it is alive."""
+        """Wait until the predicate is true, and return the conditions; `/live` must always be 200."""
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):
             while True:
                 async with self.session.get("/live") as answer:
@@ -59,9 +59,9 @@ class Watched:
         return await self.until(lambda status, _: status == 200)
 
     async def until_unmet(self, name: str) -> str:
-        """What it says of that condition, for which it is not ready."""
-        said = await self.until(lambda status, each: status == 503 and not each[name]["met"])
-        return str(said[name]["says"])
+        """Wait until the condition fails, and return its message."""
+        reported = await self.until(lambda status, each: status == 503 and not each[name]["met"])
+        return str(reported[name]["says"])
 
     async def metrics(self) -> str:
         async with self.session.get("/metrics") as answer:
@@ -69,14 +69,14 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(place: Place, **more: str) -> AsyncIterator[Watched]:
+async def monitored(place: Place, **more: str) -> AsyncIterator[MonitoredBot]:
     port = unused_port()
     more |= {"WEEKBOT_HEALTH_PORT": str(port), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     bot = await place.start(str(SILENCE_SECONDS), **more)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         try:
-            await answering(session)
-            yield Watched(place, bot, session)
+            await wait_until_live(session)
+            yield MonitoredBot(place, bot, session)
         except BaseException:
             bot.kill()
             await bot.ended()
@@ -84,7 +84,7 @@ async def watched(place: Place, **more: str) -> AsyncIterator[Watched]:
     assert await bot.stop() == 0, place.log[-2000:]
 
 
-async def answering(session: aiohttp.ClientSession) -> None:
+async def wait_until_live(session: aiohttp.ClientSession) -> None:
     async with asyncio.timeout(LONGEST_WAIT_SECONDS):
         while True:
             try:
@@ -96,26 +96,26 @@ async def answering(session: aiohttp.ClientSession) -> None:
 
 @pytest.fixture
 async def place(tmp_path: Path, url: str) -> AsyncIterator[Place]:
-    async with furnished_in(tmp_path, url) as place:
+    async with subscribed_place_in(tmp_path, url) as place:
         yield place
 
 
 @asynccontextmanager
-async def furnished_in(folder: Path, url: str) -> AsyncIterator[Place]:
-    """With one channel that is subscribed."""
+async def subscribed_place_in(folder: Path, url: str) -> AsyncIterator[Place]:
+    """Create a place with one subscribed channel."""
     async with place_in(folder, Random(0), url) as place:
-        place.furnish(guilds=1, channels=1)
+        place.add_channels(guilds=1, channels=1)
         place.server.gateway.heartbeat_interval = HEARTBEAT_SECONDS
         await place.subscribe(place.channels)
         yield place
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no stranger chooses it
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed commands
 
 
 def run_or_skip(*command: str) -> None:
-    """Skip the test where this may not be done."""
+    """Run the command; skip the test if it isn't permitted."""
     try:
         run(*command)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -126,14 +126,17 @@ only_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
 @only_sqlite
-async def test_it_is_ready_while_the_gateway_is_there(place: Place) -> None:
+async def test_readiness_follows_the_gateway_connection(place: Place) -> None:
     gateway = place.server.gateway
     gateway.down = True
-    async with watched(place) as bot:
+    async with monitored(place) as bot:
         assert "Not connected to Discord's gateway yet" in await bot.until_unmet("gateway")
         gateway.down = False
         await bot.until(lambda status, each: status == 200 and each["duty"]["says"] == "This process sends posts.")
-        gateway.down, gateway.acknowledges = True, False  # it plays dead, and is away when it is looked for
+        gateway.down, gateway.acknowledges = (
+            True,
+            False,
+        )  # it stops acknowledging heartbeats and refuses new connections
         assert "shard 0. It reconnects automatically" in await bot.until_unmet("gateway")
         gateway.down, gateway.acknowledges = False, True
         await bot.until_ready()
@@ -142,21 +145,21 @@ async def test_it_is_ready_while_the_gateway_is_there(place: Place) -> None:
     assert sum(float(line.split()[1]) for line in text.splitlines() if "weekbot_gateway_reconnects_total{" in line) > 0
 
 
-async def test_it_is_not_ready_while_its_database_takes_nothing(place: Place) -> None:
-    async with watched(place) as bot:
+async def test_readiness_fails_while_the_database_is_unavailable(place: Place) -> None:
+    async with monitored(place) as bot:
         await bot.until_ready()
-        with trouble(place):
+        with database_outage(place):
             assert "Check that it runs" in await bot.until_unmet("database")
             assert "weekbot_deliveries_due NaN" in await bot.metrics()
         await bot.until_ready()
         place.clock.start(SLOT)
         await place.settled()
-    assert place.numbers_of_posts() == {1}
+    assert place.post_counts() == {1}
 
 
 @contextmanager
-def trouble(place: Place) -> Iterator[None]:
-    """SQLite's file is locked by somebody else; PostgreSQL cuts all sessions, and lets nobody begin another one."""
+def database_outage(place: Place) -> Iterator[None]:
+    """Lock the SQLite file, or cut all PostgreSQL sessions and refuse new ones."""
     if place.database.is_sqlite:
         with closing(sqlite3.connect(place.database.name, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -171,41 +174,41 @@ def trouble(place: Place) -> Iterator[None]:
         connection.execute(allow.format(sql.Identifier(name), sql.Literal(True)))
 
 
-async def test_on_a_full_disk_it_says_so_and_posts_when_there_is_room_again(tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_and_posts_are_sent_when_there_is_space(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
-        async with furnished_in(tmp_path, f"sqlite:///{disk / 'weekbot.db'}") as place, watched(place) as bot:
+        async with subscribed_place_in(tmp_path, f"sqlite:///{disk / 'weekbot.db'}") as place, monitored(place) as bot:
             await bot.until_ready()
-            with closing(sqlite3.connect(disk / "weekbot.db")) as other:  # else it has room in its log for a while
+            with closing(sqlite3.connect(disk / "weekbot.db")) as other:  # otherwise its log has space for a while
                 other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            with filled(disk):
+            with full(disk):
                 place.clock.start(SLOT)
                 assert "disk is full" in await bot.until_unmet("database")
                 assert "database or disk is full" in place.log
             await bot.until_ready()
             await place.settled()
-        assert place.numbers_of_posts() == {1}
+        assert place.post_counts() == {1}
 
 
-async def test_it_says_that_its_database_can_be_read_only_and_posts_when_it_can_be_written(
+async def test_a_read_only_database_is_reported_and_posts_are_sent_once_it_is_writable(
     tmp_path: Path, url: str
 ) -> None:
-    with on_a_disk_of_its_own(tmp_path / "disk", url) as there:
-        async with furnished_in(tmp_path, there) as place, watched(place) as bot:
+    with on_separate_disk(tmp_path / "disk", url) as disk_url:
+        async with subscribed_place_in(tmp_path, disk_url) as place, monitored(place) as bot:
             await bot.until_ready()
             with read_only(place):
                 place.clock.start(SLOT)
-                said = await bot.until_unmet("database")
-                assert "read-only" in said or "disk I/O error" in said
+                reported = await bot.until_unmet("database")
+                assert "read-only" in reported or "disk I/O error" in reported
                 assert re.search("the database cannot be used|leader: The database is read-only", place.log)
             await bot.until_ready()
             await place.settled()
-        assert place.numbers_of_posts() == {1}
+        assert place.post_counts() == {1}
 
 
 @contextmanager
-def on_a_disk_of_its_own(folder: Path, url: str) -> Iterator[str]:
-    """SQLite's file on one whose immutable files nobody can write, not even who has them open, as a tmpfs would let."""
+def on_separate_disk(folder: Path, url: str) -> Iterator[str]:
+    """Put the SQLite file on a disk whose immutable files aren't writable even if they are open, unlike on a tmpfs."""
     if not url.startswith("sqlite"):
         yield url
         return
@@ -216,9 +219,9 @@ def on_a_disk_of_its_own(folder: Path, url: str) -> Iterator[str]:
 
 
 @contextmanager
-def mounted(folder: Path, *what: str) -> Iterator[None]:
+def mounted(folder: Path, *options: str) -> Iterator[None]:
     folder.mkdir()
-    run_or_skip("mount", *what, str(folder))
+    run_or_skip("mount", *options, str(folder))
     try:
         yield
     finally:
@@ -226,8 +229,8 @@ def mounted(folder: Path, *what: str) -> Iterator[None]:
 
 
 @contextmanager
-def filled(disk: Path) -> Iterator[None]:
-    """Until nothing goes onto it any more."""
+def full(disk: Path) -> Iterator[None]:
+    """Fill the disk during the block."""
     filler = disk / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while file.write(bytes(4096)):
@@ -240,9 +243,9 @@ def filled(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def read_only(place: Place) -> Iterator[None]:
-    """Immutable files; sessions of PostgreSQL that are for reading."""
+    """Make the SQLite files immutable, or PostgreSQL's sessions read-only."""
     if place.database.is_sqlite:
-        # Who writes to the mapped `-shm` of a file that became immutable would die of it, once it is on the disk.
+        # Not the `-shm` file: a process that writes to its mapping would be killed.
         files = [place.database.name, f"{place.database.name}-wal"]
         run_or_skip("chattr", "+i", *files)
         try:
@@ -265,26 +268,29 @@ def cut_sessions(connection: psycopg.Connection, database: str) -> None:
 
 
 @only_sqlite
-async def test_without_its_content_folder_it_stays_ready_with_the_last_good_content_and_says_so(place: Place) -> None:
+async def test_a_missing_content_folder_is_reported_and_the_last_valid_content_is_used(place: Place) -> None:
     folder = place.folder / "content"
     shutil.copytree(CONTENT, folder)
-    async with watched(place, WEEKBOT_CONTENT_DIR=str(folder)) as bot:
+    async with monitored(place, WEEKBOT_CONTENT_DIR=str(folder)) as bot:
         await bot.until_ready()
         shutil.rmtree(folder)
-        said = await bot.until(lambda _, conditions: "last valid version" in conditions["content"]["says"])
-        assert said["content"]["met"]
+        reported = await bot.until(lambda _, conditions: "last valid version" in conditions["content"]["says"])
+        assert reported["content"]["met"]
         assert (await bot.ready())[0] == 200
         assert "weekbot_content_topics 62.0" in await bot.metrics()
         place.clock.start(SLOT)
         await place.settled()
-    assert place.numbers_of_posts() == {1}
+    assert place.post_counts() == {1}
 
 
 @only_sqlite
-async def test_a_clock_that_jumps_three_days_ahead_and_back_loses_and_doubles_no_post(place: Place) -> None:
-    three_days, before = timedelta(days=3), SLOT - timedelta(days=2, hours=14)  # ten hours after the slot, or before it
+async def test_clock_jumps_of_three_days_neither_lose_nor_duplicate_a_post(place: Place) -> None:
+    three_days, before = (
+        timedelta(days=3),
+        SLOT - timedelta(days=2, hours=14),
+    )  # the jump is from before the slot to ten hours after it
     place.clock.start(before)
-    async with watched(place) as bot:
+    async with monitored(place) as bot:
         await bot.until_ready()
         place.clock.start(before + three_days)
         await place.settled()
@@ -294,7 +300,7 @@ async def test_a_clock_that_jumps_three_days_ahead_and_back_loses_and_doubles_no
         await bot.until_ready()
         place.clock.start(SLOT)
         await ticks(bot, 2)
-        assert place.numbers_of_posts() == {1}
+        assert place.post_counts() == {1}
         place.clock.start(SLOT + WEEK)
         await place.settled(SLOT + WEEK)
         await bot.until_ready()
@@ -302,7 +308,7 @@ async def test_a_clock_that_jumps_three_days_ahead_and_back_loses_and_doubles_no
     assert first.text.splitlines()[0] != second.text.splitlines()[0]
 
 
-async def ticks(bot: Watched, seconds: float) -> None:
-    """Time for the bot, which looks each second, to notice."""
+async def ticks(bot: MonitoredBot, seconds: float) -> None:
+    """Give the bot, which ticks each second, time to notice."""
     await asyncio.sleep(seconds)
     await bot.ready()

@@ -1,4 +1,4 @@
-"""`weekbot content republish`: posts of a corrected topic are edited, in processes of their own, over real HTTP."""
+"""`weekbot content republish` as a process: edits the posts of a corrected topic over real HTTP."""
 
 import asyncio
 import os
@@ -35,12 +35,12 @@ from weekbot.store.subscriptions import Subscriptions
 pytestmark = pytest.mark.chaos
 
 EDITS = "/channels/{channel_id}/messages/{message_id}"
-RED = "A small core for web applications, corrected."
+CORRECTED = "A small core for web applications, corrected."
 
 
 @dataclass
-class Press:
-    """A Discord, a database and a content folder, with posts of Flask in it; and the command."""
+class Republisher:
+    """Runs the command with a Discord, a database and a content folder with posts of Flask."""
 
     server: DiscordServer
     guild: Guild
@@ -67,7 +67,7 @@ class Press:
         form: PostForm = PostForm.COMPONENTS,
         form_recorded: bool = True,
     ) -> None:
-        """A post of the topic in each channel, as the bot sent and recorded it; earlier versions recorded no form."""
+        """Add a sent and recorded post to each channel; earlier versions recorded no form."""
         library, cards = load_library(CONTENT), RenderedPosts()
         subscriptions, deliveries = Subscriptions(self.database), Deliveries(self.database)
         for channel in channels:
@@ -94,11 +94,11 @@ class Press:
         """Save another summary in Flask's file."""
         path = self.folder / "content" / "topics" / "flask.md"
         lines = path.read_text("utf-8").split("\n")
-        lines[[line.startswith("summary:") for line in lines].index(True)] = f"summary: {RED}"
+        lines[[line.startswith("summary:") for line in lines].index(True)] = f"summary: {CORRECTED}"
         path.write_text("\n".join(lines), "utf-8")
 
     def corrected(self) -> int:
-        return sum(RED in message.text for message in self.posts)
+        return sum(CORRECTED in message.text for message in self.posts)
 
     def edited(self) -> int:
         return len(self.server.sent("PATCH", EDITS))
@@ -114,7 +114,7 @@ class Press:
         )
 
     async def republish(self, *arguments: str, exit_code: int = 0, **environment: str) -> str:
-        """What the command says, which is no traceback."""
+        """Run the command, and return its output without a traceback."""
         process = await self.start(*(arguments or ("flask",)), **environment)
         output, errors = (text.decode() for text in await process.communicate())
         assert process.returncode == exit_code, errors
@@ -135,7 +135,7 @@ class Press:
 
 
 def body_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The request by which discord.py sends the message."""
+    """Return the request body with which discord.py sends the message."""
     view = message["view"]
     embeds = [embed.to_dict() for embed in message.get("embeds", [])]
     flags = int(Flag.COMPONENTS_V2) if view.has_components_v2() else 0
@@ -144,203 +144,203 @@ def body_of(message: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def press(tmp_path: Path) -> AsyncIterator[Press]:
+async def republisher(tmp_path: Path) -> AsyncIterator[Republisher]:
     shutil.copytree(CONTENT, tmp_path / "content")
     database = Database(f"sqlite:///{tmp_path / 'weekbot.db'}")
     await database.upgrade()
     async with DiscordServer() as server:
         server.changes.timeout = 120
-        yield Press(server, server.add_guild("Pythonistas"), database, tmp_path)
+        yield Republisher(server, server.add_guild("Pythonistas"), database, tmp_path)
         assert not server.unknown_requests
     await database.close()
 
 
-def channels(press: Press, count: int) -> list[Channel]:
-    return [press.guild.add_text_channel(f"weekly-{number}") for number in range(count)]
+def channels(republisher: Republisher, count: int) -> list[Channel]:
+    return [republisher.guild.add_text_channel(f"weekly-{number}") for number in range(count)]
 
 
-def shown_before(posts: Sequence[Message]) -> list[list[str]]:
+def custom_ids_of(posts: Sequence[Message]) -> list[list[str]]:
     return [message.custom_ids for message in posts]
 
 
-async def test_two_hundred_copies_are_edited_once_within_the_budget_also_after_a_kill(press: Press) -> None:
-    await press.post_flask(*channels(press, 200))
-    custom_ids = shown_before(press.posts)
-    press.correct()
-    first = await press.start("flask")
-    await press.server.until(lambda: press.corrected() >= 50, "a quarter of the copies")
+async def test_two_hundred_posts_are_edited_within_the_rate_limit_despite_a_kill(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 200))
+    custom_ids = custom_ids_of(republisher.posts)
+    republisher.correct()
+    first = await republisher.start("flask")
+    await republisher.server.until(lambda: republisher.corrected() >= 50, "a quarter of the posts")
     first.kill()
     await first.communicate()
-    by_the_first = press.edited()
-    assert "copies to edit" in await press.republish()
-    assert press.corrected() == 200
-    assert shown_before(press.posts) == custom_ids
-    assert 200 <= press.edited() <= 200 + by_the_first
-    assert press.server.report()["rate_limited"] == 0
-    again = press.edited()
-    assert "0 copies to edit" in await press.republish()
-    assert press.edited() == again
+    edited_first = republisher.edited()
+    assert "copies to edit" in await republisher.republish()
+    assert republisher.corrected() == 200
+    assert custom_ids_of(republisher.posts) == custom_ids
+    assert 200 <= republisher.edited() <= 200 + edited_first
+    assert republisher.server.report()["rate_limited"] == 0
+    before = republisher.edited()
+    assert "0 copies to edit" in await republisher.republish()
+    assert republisher.edited() == before
 
 
-async def test_a_dry_run_counts_and_needs_no_token(press: Press) -> None:
-    await press.post_flask(*channels(press, 3))
-    press.correct()
-    said = await press.republish("flask", "--dry-run", WEEKBOT_DISCORD_TOKEN="")
-    assert "Flask was posted 3 times; 3 copies to edit." in said
-    assert (press.edited(), press.corrected()) == (0, 0)
+async def test_a_dry_run_counts_the_posts_without_a_token(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 3))
+    republisher.correct()
+    output = await republisher.republish("flask", "--dry-run", WEEKBOT_DISCORD_TOKEN="")
+    assert "Flask was posted 3 times; 3 copies to edit." in output
+    assert (republisher.edited(), republisher.corrected()) == (0, 0)
 
 
-async def test_a_topic_that_was_not_changed_is_not_edited(press: Press) -> None:
-    await press.post_flask(*channels(press, 2))
-    assert "Flask was posted 2 times; 0 copies to edit." in await press.republish()
-    assert press.edited() == 0
+async def test_posts_of_an_unchanged_topic_are_not_edited(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 2))
+    assert "Flask was posted 2 times; 0 copies to edit." in await republisher.republish()
+    assert republisher.edited() == 0
 
 
-async def test_a_copy_whose_version_was_not_recorded_is_edited_once(press: Press) -> None:
-    await press.post_flask(*channels(press, 1), recorded=False)
-    assert "1 edited." in await press.republish()
-    assert "0 copies to edit" in await press.republish()
-    assert press.edited() == 1
+async def test_a_post_without_a_recorded_version_is_edited_once(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 1), recorded=False)
+    assert "1 edited." in await republisher.republish()
+    assert "0 copies to edit" in await republisher.republish()
+    assert republisher.edited() == 1
 
 
-async def test_copies_of_both_forms_are_edited_in_their_own_and_those_who_follow_read_it(press: Press) -> None:
-    """One was posted by a version that knew a single form, and two were found in the history."""
+async def test_posts_are_edited_in_their_own_form_and_in_following_channels(republisher: Republisher) -> None:
+    """One post was sent by a version with a single form, and two were found in the history."""
     for form in PostForm:
-        await press.post_flask(*channels(press, 2), form=form)
-        await press.post_flask(*channels(press, 1), form=form, recorded=False)
-    await press.post_flask(*channels(press, 1), form_recorded=False)
-    follower = press.guild.add_text_channel("follower")
-    published = next(message for message in press.posts if message.embeds)
-    Follower(follower, press.server.world.bot).repeat(published)
-    forms = [Flag.COMPONENTS_V2 in message.flags for message in press.posts]
-    custom_ids = shown_before(press.posts)
-    press.correct()
-    assert "Flask was posted 7 times; 7 copies to edit." in await press.republish("flask", "--dry-run")
-    assert "7 edited." in await press.republish()
-    assert press.corrected() == press.edited() == 7
-    assert [Flag.COMPONENTS_V2 in message.flags for message in press.posts] == forms
-    assert shown_before(press.posts) == custom_ids
-    assert [RED in message.text for message in press.server.messages_in(follower)] == [True]
-    assert "0 copies to edit" in await press.republish()
-    assert press.edited() == 7
+        await republisher.post_flask(*channels(republisher, 2), form=form)
+        await republisher.post_flask(*channels(republisher, 1), form=form, recorded=False)
+    await republisher.post_flask(*channels(republisher, 1), form_recorded=False)
+    follower = republisher.guild.add_text_channel("follower")
+    published = next(message for message in republisher.posts if message.embeds)
+    Follower(follower, republisher.server.world.bot).repeat(published)
+    forms = [Flag.COMPONENTS_V2 in message.flags for message in republisher.posts]
+    custom_ids = custom_ids_of(republisher.posts)
+    republisher.correct()
+    assert "Flask was posted 7 times; 7 copies to edit." in await republisher.republish("flask", "--dry-run")
+    assert "7 edited." in await republisher.republish()
+    assert republisher.corrected() == republisher.edited() == 7
+    assert [Flag.COMPONENTS_V2 in message.flags for message in republisher.posts] == forms
+    assert custom_ids_of(republisher.posts) == custom_ids
+    assert [CORRECTED in message.text for message in republisher.server.messages_in(follower)] == [True]
+    assert "0 copies to edit" in await republisher.republish()
+    assert republisher.edited() == 7
 
 
-async def test_copies_of_both_forms_that_were_not_changed_are_not_edited(press: Press) -> None:
+async def test_unchanged_posts_of_both_forms_are_not_edited(republisher: Republisher) -> None:
     for form in PostForm:
-        await press.post_flask(*channels(press, 1), form=form)
-    await press.post_flask(*channels(press, 1), form_recorded=False)
-    assert "Flask was posted 3 times; 0 copies to edit." in await press.republish()
-    assert press.edited() == 0
+        await republisher.post_flask(*channels(republisher, 1), form=form)
+    await republisher.post_flask(*channels(republisher, 1), form_recorded=False)
+    assert "Flask was posted 3 times; 0 copies to edit." in await republisher.republish()
+    assert republisher.edited() == 0
 
 
-async def test_a_copy_posted_under_an_older_name_is_found_by_the_alias(press: Press) -> None:
-    await press.post_flask(*channels(press, 1), topic="microframework")
-    press.correct()
-    assert "1 edited." in await press.republish()
-    assert press.corrected() == 1
+async def test_a_post_with_an_older_topic_name_is_found_by_the_alias(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 1), topic="microframework")
+    republisher.correct()
+    assert "1 edited." in await republisher.republish()
+    assert republisher.corrected() == 1
 
 
-async def test_an_edit_pings_nobody(press: Press) -> None:
-    await press.post_flask(*channels(press, 1))
-    press.correct()
-    await press.republish()
-    [request] = press.server.sent("PATCH", EDITS)
+async def test_an_edit_pings_nobody(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 1))
+    republisher.correct()
+    await republisher.republish()
+    [request] = republisher.server.sent("PATCH", EDITS)
     assert request.call.body["allowed_mentions"] == {"parse": []}
 
 
-async def test_a_copy_that_was_deleted_is_done_with(press: Press) -> None:
-    await press.post_flask(*channels(press, 2))
-    press.posts[0].delete()
-    press.correct()
-    assert "2 edited." in await press.republish()
-    assert "0 copies to edit" in await press.republish()
+async def test_a_deleted_post_counts_as_edited(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 2))
+    republisher.posts[0].delete()
+    republisher.correct()
+    assert "2 edited." in await republisher.republish()
+    assert "0 copies to edit" in await republisher.republish()
 
 
-async def test_a_refused_copy_is_named_and_tried_again_by_the_next_run(press: Press) -> None:
-    closed, opened = channels(press, 2)
-    await press.post_flask(closed, opened)
-    press.correct()
+async def test_a_refused_edit_is_reported_and_retried_by_the_next_run(republisher: Republisher) -> None:
+    closed, opened = channels(republisher, 2)
+    await republisher.post_flask(closed, opened)
+    republisher.correct()
     closed.forbid(Permission.VIEW_CHANNEL)
-    said = await press.republish(exit_code=1)
-    assert "1 edited." in said
-    [line] = [line for line in said.splitlines() if "not corrected: weekbot cannot see the channel" in line]
+    output = await republisher.republish(exit_code=1)
+    assert "1 edited." in output
+    [line] = [line for line in output.splitlines() if "not corrected: weekbot cannot see the channel" in line]
     assert f"channel={closed.id}" in line
-    assert "1 copies still show another text" in said
+    assert "1 copies still show another text" in output
     closed.overwrites.clear()
-    assert "1 edited." in await press.republish()
+    assert "1 edited." in await republisher.republish()
 
 
-async def test_a_post_in_an_archived_forum_thread_is_edited_and_archived_again(press: Press) -> None:
-    forum = press.guild.add_forum("showcase")
-    bot = press.server.world.bot
-    thread = Thread.open(forum, bot, press.server.world.snowflakes.next(), {"name": "This week: Flask"})
+async def test_a_post_in_an_archived_forum_thread_is_edited_and_archived_again(republisher: Republisher) -> None:
+    forum = republisher.guild.add_forum("showcase")
+    bot = republisher.server.world.bot
+    thread = Thread.open(forum, bot, republisher.server.world.snowflakes.next(), {"name": "This week: Flask"})
     thread.publish()
-    await press.post_flask(thread)
+    await republisher.post_flask(thread)
     thread.edit({"archived": True})
-    press.correct()
-    assert "1 edited." in await press.republish()
-    assert press.corrected() == 1
+    republisher.correct()
+    assert "1 edited." in await republisher.republish()
+    assert republisher.corrected() == 1
     assert thread.archived
 
 
-async def test_an_edit_whose_answer_was_lost_is_made_again(press: Press) -> None:
-    await press.post_flask(*channels(press, 2))
-    press.correct()
-    press.server.cut_next("PATCH", r"/messages/\d+$", takes_effect=True)
-    process = await press.start("flask")
-    await press.server.until(lambda: press.corrected() == 2, "both copies")
+async def test_an_edit_with_a_lost_response_is_repeated(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 2))
+    republisher.correct()
+    republisher.server.cut_next("PATCH", r"/messages/\d+$", takes_effect=True)
+    process = await republisher.start("flask")
+    await republisher.server.until(lambda: republisher.corrected() == 2, "both posts")
     process.kill()
     await process.communicate()
-    await press.republish()
-    assert "0 copies to edit" in await press.republish()
+    await republisher.republish()
+    assert "0 copies to edit" in await republisher.republish()
 
 
-async def test_the_running_bot_edits_them_itself(press: Press) -> None:
-    await press.post_flask(*channels(press, 5))
-    async with press.bot_running():
-        press.correct()
-        said = await press.republish()
-    assert "it edits them itself" in said
-    assert "5 edited." in said
-    assert (press.corrected(), press.edited()) == (5, 5)
+async def test_a_running_bot_edits_the_posts(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 5))
+    async with republisher.bot_running():
+        republisher.correct()
+        output = await republisher.republish()
+    assert "it edits them itself" in output
+    assert "5 edited." in output
+    assert (republisher.corrected(), republisher.edited()) == (5, 5)
 
 
-async def test_a_bot_that_starts_meanwhile_goes_on_with_it(press: Press) -> None:
-    await press.post_flask(*channels(press, 150))
-    press.correct()
-    process = await press.start("flask", WEEKBOT_REQUESTS_PER_SECOND="10")
-    await press.server.until(lambda: press.corrected() >= 10, "some copies")
-    async with press.bot_running():
-        said, errors = await process.communicate()
-    assert (process.returncode, press.corrected()) == (0, 150), errors.decode()
-    assert "150 edited." in said.decode()
+async def test_a_bot_that_starts_meanwhile_continues_the_republication(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 150))
+    republisher.correct()
+    process = await republisher.start("flask", WEEKBOT_REQUESTS_PER_SECOND="10")
+    await republisher.server.until(lambda: republisher.corrected() >= 10, "some posts")
+    async with republisher.bot_running():
+        output, errors = await process.communicate()
+    assert (process.returncode, republisher.corrected()) == (0, 150), errors.decode()
+    assert "150 edited." in output.decode()
 
 
-async def test_copies_in_a_server_that_was_left_are_left_alone(press: Press) -> None:
-    await press.post_flask(*channels(press, 1))
-    await Guilds(press.database).mark_left([press.guild.id], MONDAY)
-    press.correct()
-    assert "Flask was posted 0 times" in await press.republish()
+async def test_posts_in_a_left_server_are_not_edited(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 1))
+    await Guilds(republisher.database).mark_left([republisher.guild.id], MONDAY)
+    republisher.correct()
+    assert "Flask was posted 0 times" in await republisher.republish()
 
 
-async def test_a_topic_that_is_none_is_a_sentence(press: Press) -> None:
-    assert "There is no topic flsk; did you mean flask, " in await press.republish("flsk", exit_code=1)
+async def test_an_unknown_topic_is_a_one_sentence_error(republisher: Republisher) -> None:
+    assert "There is no topic flsk; did you mean flask, " in await republisher.republish("flsk", exit_code=1)
 
 
-async def test_a_wrong_token_is_a_sentence(press: Press) -> None:
-    await press.post_flask(*channels(press, 1))
-    press.correct()
-    said = await press.republish("flask", exit_code=1, WEEKBOT_DISCORD_TOKEN="wrong")
-    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in said
-    assert await Republication(press.database).next_at() is None
+async def test_an_invalid_token_is_a_one_sentence_error(republisher: Republisher) -> None:
+    await republisher.post_flask(*channels(republisher, 1))
+    republisher.correct()
+    output = await republisher.republish("flask", exit_code=1, WEEKBOT_DISCORD_TOKEN="wrong")
+    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in output
+    assert await Republication(republisher.database).next_at() is None
 
 
-async def test_a_second_bot_on_the_same_database_is_refused(press: Press) -> None:
-    async with press.bot_running():
+async def test_a_second_bot_on_the_same_database_is_refused(republisher: Republisher) -> None:
+    async with republisher.bot_running():
         second = await asyncio.create_subprocess_exec(
             *(sys.executable, str(RUN_AT), "0"),
-            env=press.environment,
-            cwd=press.folder,
+            env=republisher.environment,
+            cwd=republisher.folder,
             stderr=asyncio.subprocess.PIPE,
         )
         _, errors = await second.communicate()

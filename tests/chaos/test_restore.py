@@ -1,4 +1,4 @@
-"""A drill with real processes: a backup, a hundred posts, a restore; none is doubled, none is lost, all in order."""
+"""A restore with real processes after a hundred posts: none is lost, duplicated or out of order."""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,72 +25,72 @@ WEEKS = 4  # between the backup and the restore
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     async with place_in(tmp_path, Random(1), f"sqlite:///{tmp_path / 'weekbot.db'}") as place:
-        place.furnish(guilds=1, channels=25)
+        place.add_channels(guilds=1, channels=25)
         await place.subscribe(place.channels[:10])
         await place.subscribe(place.channels[10:], pin=True)
         yield place
 
 
-async def by_backup(place: Place) -> None:
+async def save_backup(place: Place) -> None:
     with atomic_output(place.folder / "backup.db", force=False) as copy:
         back_up(place.database, copy, place.clock.now())
 
 
-async def from_backup(place: Place) -> None:
+async def restore_backup(place: Place) -> None:
     assert "Restored" in await place.command("db", "restore", "backup.db", "--force")
 
 
-async def by_export(place: Place) -> None:
+async def save_export(place: Place) -> None:
     with (place.folder / "backup.jsonl").open("wb") as file:
         await export(place.database, file, place.clock.now())
 
 
-async def from_export(place: Place) -> None:
+async def restore_export(place: Place) -> None:
     (place.folder / "weekbot.db").unlink()
     assert "Imported" in await place.command("import", "backup.jsonl")
 
 
-async def by_hand(place: Place) -> None:
-    """A plain copy, of a database that nobody uses at that moment."""
+async def save_copy(place: Place) -> None:
+    """Copy the file of the unused database."""
     shutil.copy(place.folder / "weekbot.db", place.folder / "backup.db")
 
 
-async def from_hand(place: Place) -> None:
+async def restore_copy(place: Place) -> None:
     shutil.copy(place.folder / "backup.db", place.folder / "weekbot.db")
 
 
 KINDS = [
-    pytest.param(by_backup, from_backup, id="backup"),
-    pytest.param(by_export, from_export, id="export"),
-    pytest.param(by_hand, from_hand, id="copy"),
+    pytest.param(save_backup, restore_backup, id="backup"),
+    pytest.param(save_export, restore_export, id="export"),
+    pytest.param(save_copy, restore_copy, id="copy"),
 ]
 Act = Callable[[Place], Awaitable[None]]
 
 
-@pytest.mark.parametrize(("save", "bring_back"), KINDS)
-async def test_what_was_posted_after_a_backup_is_neither_doubled_nor_lost(
-    place: Place, library: Library, save: Act, bring_back: Act
+@pytest.mark.parametrize(("save", "restore"), KINDS)
+async def test_posts_after_a_backup_are_neither_duplicated_nor_lost(
+    place: Place, library: Library, save: Act, restore: Act
 ) -> None:
     async with place.running():
-        await a_week(place, 0)
-        if save is not by_hand:
+        await run_week(place, 0)
+        if save is not save_copy:
             await save(place)
-    if save is by_hand:
+    if save is save_copy:
         await place.database.close()
         await save(place)
     async with place.running():
         for week in range(1, WEEKS + 1):
-            await a_week(place, week)
+            await run_week(place, week)
         await post_now(place)
     before = topics(place)
     assert sum(map(len, before.values())) == len(place.channels) * (1 + WEEKS) + 1
 
     await place.database.close()
-    await bring_back(place)
+    await restore(place)
     async with place.running():
-        await looked_up(place)
+        await look_ups_done(place)
         assert topics(place) == before
-        await a_week(place, WEEKS + 1)
+        await run_week(place, WEEKS + 1)
 
     in_order = list(library.tracks[EVERYTHING].topics[: WEEKS + 3])
     expected = {channel.id: in_order[: WEEKS + 2] for channel in place.channels}
@@ -101,25 +101,25 @@ async def test_what_was_posted_after_a_backup_is_neither_doubled_nor_lost(
     assert [len(channel.pins) for channel in place.channels[10:20]] == [1] * 10
 
 
-async def a_week(place: Place, week: int) -> None:
+async def run_week(place: Place, week: int) -> None:
     slot = SLOT + week * WEEK
     place.clock.start(slot)
     await place.settled(slot)
 
 
 async def post_now(place: Place) -> None:
-    place.clock.let_pass(hours=50)
+    place.clock.advance(hours=50)
     answer = await place.server.interact(place.channels[0], "weekly post")
     assert "Posted" in answer.text, answer.text
 
 
-async def looked_up(place: Place) -> None:
-    """All channels were looked at, and what is found there was followed up."""
+async def look_ups_done(place: Place) -> None:
+    """Wait until all channels were looked up and the found posts have their steps."""
     await place.settled(SLOT + WEEKS * WEEK)
 
 
 def topics(place: Place) -> dict[int, list[str]]:
-    """By channel, what its posts are about, the oldest first."""
+    """Return the topics of each channel's posts, the oldest first."""
     return {channel.id: _topics(place, channel) for channel in place.channels}
 
 

@@ -1,4 +1,4 @@
-"""Three weeks in which a little of everything goes wrong: one post a week in each channel, in order."""
+"""Long runs: three weeks with all kinds of faults, and half a year without; one post a week in each channel."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -11,15 +11,15 @@ from weekbot.content.library import Library
 from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.schedule import WEEK
 
-from .harness import LONGEST_PAUSE, POST_MARK, SLOT, Place
-from .moments import drawn, live_until
+from .harness import MAX_PAUSE_MINUTES, POST_MARK, SLOT, Place
+from .moments import random_moment, run_until
 
 pytestmark = pytest.mark.chaos
 
 WEEKS, KILLS = 3, 4
 HALF_A_YEAR = 24  # weeks
 POSTS = r"^/channels/\d+/(messages|threads)$"
-SELDOM = (
+RARE_FAULTS = (
     Chance(0.03, NO_ANSWER),
     Chance(0.03, NO_ANSWER, takes_effect=True),
     Chance(0.03, (500, 502, 503, 504)),
@@ -29,19 +29,19 @@ SELDOM = (
 )
 
 
-async def test_three_weeks_bring_three_topics_in_order(place: Place, library: Library) -> None:
-    guilds = place.furnish(guilds=6, channels=8)
+async def test_three_weeks_with_faults_have_three_topics_in_order(place: Place, library: Library) -> None:
+    guilds = place.add_channels(guilds=6, channels=8)
     place.channels += [guild.add_forum(name) for guild in guilds for name in ("one", "other")]
     texts, forums = place.channels[:48], place.channels[48:]
     await place.subscribe(texts[:24])
     await place.subscribe(texts[24:], thread=True, pin=True)
     await place.subscribe(forums)
     place.server.latency = 0.05
-    place.server.rest.faults.mixes.append(FaultMix(place.random.random(), "POST", POSTS, SELDOM))
+    place.server.rest.faults.mixes.append(FaultMix(place.random.random(), "POST", POSTS, RARE_FAULTS))
 
     for week in range(WEEKS):
         place.clock.start(SLOT + week * WEEK)
-        await a_bad_week(place)
+        await run_bad_week(place)
         async with place.running():
             await place.server.drop(resumable=False)
             await place.settled(SLOT + week * WEEK)
@@ -53,11 +53,11 @@ async def test_three_weeks_bring_three_topics_in_order(place: Place, library: Li
     assert {entry.state for entry in await place.ledger.entries()} == {"sent"}
 
 
-@pytest.mark.parametrize("restarts", [True, False], ids=["restarted each week", "in one life"])
-async def test_half_a_year_brings_each_topic_once_and_takes_no_more_memory(
+@pytest.mark.parametrize("restarts", [True, False], ids=["restarted each week", "one process"])
+async def test_half_a_year_has_each_topic_once_and_constant_memory(
     place: Place, library: Library, restarts: bool
 ) -> None:
-    place.furnish(guilds=10, channels=10)
+    place.add_channels(guilds=10, channels=10)
     await place.subscribe(place.channels)
     memory: list[int] = []
     for weeks in [[week] for week in range(HALF_A_YEAR)] if restarts else [range(HALF_A_YEAR)]:
@@ -76,20 +76,20 @@ async def test_half_a_year_brings_each_topic_once_and_takes_no_more_memory(
     assert max(memory[-4:]) < 1.05 * max(memory[:4])
 
 
-async def a_bad_week(place: Place) -> None:
-    """Bots that are killed, Discord that is away, and a server that is."""
+async def run_bad_week(place: Place) -> None:
+    """Kill several bots, and run another one during an outage of Discord."""
     for _ in range(KILLS):
-        moment = drawn(place.random, 40, ["POST"])
+        moment = random_moment(place.random, 40, ["POST"])
         print(f"{place.clock.now()}: {moment}")
-        await live_until(moment, place)
-        place.clock.let_pass(seconds=place.random.choice([1, 20, 50, 200]))
+        await run_until(moment, place)
+        place.clock.advance(seconds=place.random.choice([1, 20, 50, 200]))
     async with place.running(), place.outage():
         await place.minutes(10)
-    place.clock.let_pass(minutes=LONGEST_PAUSE)
+    place.clock.advance(minutes=MAX_PAUSE_MINUTES)
 
 
 def topics_of(place: Place, channel: Channel) -> list[str]:
-    """What the posts are about, the oldest first."""
+    """Return the topics of the posts, the oldest first."""
     return [
         custom_id.rpartition(":")[2]
         for post in place.posts(channel)

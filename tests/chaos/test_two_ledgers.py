@@ -1,4 +1,4 @@
-"""Two bots with one token and two databases, of which one is a copy: each channel has one post a slot."""
+"""Two bots with one token and two databases, one of which is a copy: each channel has one post a slot."""
 
 import shutil
 from collections import Counter
@@ -27,12 +27,12 @@ pytestmark = pytest.mark.chaos
 
 SLOTS = 4
 TEXT_CHANNELS, FORUMS = 30, 10
-LATENCY = 0.1  # so that requests of both are on their way at each moment
+LATENCY = 0.1  # so that both have requests in flight at any moment
 
 
 @dataclass
-class Two:
-    """The places of both bots: one Discord, two databases. `ports` are those of `/ready`."""
+class TwoBots:
+    """The places of both bots, with one Discord and two databases. `ports` are those of the health servers."""
 
     first: Place
     second: Place
@@ -67,14 +67,14 @@ class Two:
         for place in self.places:
             await place.settled(slot)
 
-    async def second_posts_are_removed(self, number: int) -> None:
-        self.first.clock.let_pass(seconds=STRAYS_AFTER.total_seconds() + 60)
+    async def remove_duplicates(self, number: int) -> None:
+        self.first.clock.advance(seconds=STRAYS_AFTER.total_seconds() + 60)
         for place in self.places:
-            while not await place.ledger.is_settled(SLOT + number * WEEK, strays_too=True):
+            while not await place.ledger.is_settled(SLOT + number * WEEK, including_duplicates=True):
                 await self.first.minutes(1)
 
     def posts(self, channels: list[Channel]) -> Counter[int]:
-        """How many channels have how many posts."""
+        """Count the channels by their number of posts."""
         return Counter(len(self.first.posts(channel)) for channel in channels)
 
     async def conditions(self, port: int) -> dict[str, str]:
@@ -87,10 +87,10 @@ class Two:
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Two]:
+async def two(tmp_path: Path) -> AsyncIterator[TwoBots]:
     file, copy = tmp_path / "weekbot.db", tmp_path / "old-host.db"
     async with place_in(tmp_path, Random(1), f"sqlite:///{file}") as place:
-        [guild] = place.furnish(guilds=1, channels=TEXT_CHANNELS)
+        [guild] = place.add_channels(guilds=1, channels=TEXT_CHANNELS)
         place.channels += [guild.add_forum(f"showcase-{number}") for number in range(FORUMS)]
         await place.subscribe(place.channels[:20])
         await place.subscribe(place.channels[20:25], publish=True)
@@ -101,7 +101,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
         url = f"sqlite:///{copy}"
         async with Database(url) as database:
             other = replace(place, database=database, database_url=url)
-            yield Two(place, other, (unused_port(), unused_port()))
+            yield TwoBots(place, other, (unused_port(), unused_port()))
 
 
 def topics(place: Place, channel: Channel) -> list[str]:
@@ -109,7 +109,7 @@ def topics(place: Place, channel: Channel) -> list[str]:
     return [custom_id.rpartition(":")[2] for custom_id in ids if custom_id.startswith(POST_MARK)]
 
 
-async def test_two_bots_with_one_token_and_two_databases_post_once_a_slot(two: Two, library: Library) -> None:
+async def test_two_bots_with_two_databases_post_once_a_slot(two: TwoBots, library: Library) -> None:
     place, slugs = two.first, library.tracks[EVERYTHING].topics
     await Subscriptions(two.second.database).change(
         place.channels[0].id, lambda now: subscription_rules.choose(now, slugs[7])
@@ -121,14 +121,14 @@ async def test_two_bots_with_one_token_and_two_databases_post_once_a_slot(two: T
             await two.slot(number)
             assert two.posts(two.text_channels) == {number + 1: TEXT_CHANNELS}
             doubled.append(sum(len(place.posts(forum)) > number + 1 for forum in two.forums))
-            await two.second_posts_are_removed(number)
+            await two.remove_duplicates(number)
             assert two.posts(two.forums) == {number + 1: FORUMS}
-        said = [(await two.conditions(port))["token"] for port in two.ports]
+        reported = [(await two.conditions(port))["token"] for port in two.ports]
         counted = [await two.metrics(port) for port in two.ports]
         doctors = [await each.command("doctor") for each in two.places]
     print(f"of {FORUMS} forums had two posts for five minutes, slot by slot: {doubled}")
     print(
-        *said,
+        *reported,
         *(line for each in counted for line in each.splitlines() if "token_used_elsewhere_total{" in line),
         sep="\n",
     )
@@ -149,17 +149,17 @@ async def test_two_bots_with_one_token_and_two_databases_post_once_a_slot(two: T
         }
         assert recorded == shown
 
-    # One of them, or both, found posts of the other's.
-    assert any("it posts weekly topics from a database of its own" in each for each in said)
+    # At least one of them found posts of the other one.
+    assert any("it posts weekly topics from a database of its own" in each for each in reported)
     assert "another program uses the bot's token; it posts weekly topics" in place.log
     assert any("! warning  token" in each and "Another program uses the bot's token" in each for each in doctors)
 
 
-async def test_an_answer_that_the_other_bot_gave_is_noticed(two: Two) -> None:
-    """Discord takes the first answer, and says of the second that there is one."""
+async def test_a_response_by_the_other_bot_is_detected(two: TwoBots) -> None:
+    """Discord accepts the first response and refuses the second one."""
     async with two.running():
         for _ in range(3):
             answer = await two.first.server.interact(two.first.channels[0], "framework", {"name": "flask"})
             assert "Flask" in answer.text
-        said = [(await two.conditions(port))["token"] for port in two.ports]
-    assert any("it answered a member in weekbot's place" in each for each in said)
+        reported = [(await two.conditions(port))["token"] for port in two.ports]
+    assert any("it answered a member in weekbot's place" in each for each in reported)

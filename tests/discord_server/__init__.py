@@ -1,4 +1,4 @@
-"""A Discord of the tests' own: its HTTP API and gateway on a loopback port, for one bot."""
+"""The loopback Discord: an HTTP API and a gateway on a loopback port, for one bot."""
 
 from .channel import Channel
 from .forum import Forum

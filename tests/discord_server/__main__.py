@@ -1,7 +1,7 @@
-"""A Discord as a process of its own, for benchmarks: `PYTHONPATH=tests python -m discord_server`.
+"""The loopback Discord in its own process, for benchmarks: `PYTHONPATH=tests python -m discord_server`.
 
-It prints one line of JSON that says where it is and what is in it, and serves until SIGTERM or SIGINT; then it prints
-another one with what was asked of it. The latter can also be read meanwhile, as GET /_report beside the API.
+It prints one line of JSON with its addresses and contents, and serves until SIGTERM or SIGINT; then it prints
+another one with a report of the requests. GET /_report, beside the API, returns the same report at any time.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from .world import World
 
 
 def arguments() -> argparse.Namespace:
-    """Return what the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m discord_server", description="A Discord on a loopback port.")
     parser.add_argument("--guilds", type=int, default=1)
     parser.add_argument("--channels", type=int, default=1, help="text channels of each guild")
@@ -50,7 +50,7 @@ def build(options: argparse.Namespace) -> DiscordServer:
 
 
 def description(server: DiscordServer) -> Payload:
-    """Return where a server is and what is in it."""
+    """Return a server's addresses and contents."""
     guilds = server.world.guilds
     return {
         "api_url": server.api_url,
@@ -63,12 +63,12 @@ def description(server: DiscordServer) -> Payload:
 
 
 async def main() -> None:
-    """Serve until a signal comes."""
+    """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     server = build(arguments())
-    gc.freeze()  # its passes over a large world would be taken for the bot's slowness
+    gc.freeze()  # collections of a large world would make the bot appear slow
     async with server:
         _print(description(server))
         await stop.wait()

@@ -10,7 +10,7 @@ MESSAGE_CONTENT = 1 << 18 | 1 << 19
 
 @dataclass(frozen=True)
 class Application:
-    """An application whose bot has the same id, as is usual."""
+    """An application; its bot has the same ID, as usual."""
 
     id: int
     name: str
@@ -20,11 +20,11 @@ class Application:
 
     @property
     def reads_content(self) -> bool:
-        """Tell whether the intent Message Content is switched on, so that the bot can read what others write."""
+        """Return whether the Message Content intent is on, so that the bot can read others' messages."""
         return bool(self.flags & MESSAGE_CONTENT)
 
     def payload(self, bot: User, guilds: int) -> Payload:
-        """Return it as its own bot sees it."""
+        """Return the application as its own bot sees it."""
         return {
             "id": str(self.id),
             "name": self.name,

@@ -1,4 +1,4 @@
-"""Files that go with messages."""
+"""Attachments of messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from .payload import Payload
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as a request brings it."""
+    """A file in a request."""
 
     filename: str
     content: bytes
 
 
 Uploads: TypeAlias = Mapping[str, Upload]
-"""The uploads of one request, by the index that its JSON calls them by."""
+"""The uploads of one request, by their index in its JSON."""
 
 NO_UPLOADS: Uploads = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that a message has."""
+    """A file of a message."""
 
     id: int
     filename: str
     content: bytes
 
     def payload(self) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the attachment as Discord sends it."""
         url = f"https://cdn.discordapp.com/attachments/{self.id}/{self.filename}"
         return {
             "id": str(self.id),

@@ -1,4 +1,4 @@
-"""A request to the HTTP API and its answer, with no HTTP library."""
+"""Requests to the HTTP API and replies, independent of an HTTP library."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ class Call:
 
     @property
     def name(self) -> str:
-        """Return what faults are counted by."""
+        """Return the name by which faults are counted."""
         return self.method
 
     @property
     def key(self) -> str:
-        """Return what chance depends on."""
+        """Return the key on which random faults depend."""
         return f"{self.method} {self.path}"
 
     def id(self, name: str) -> int:
-        """Return an id from the path."""
+        """Return an ID from the path."""
         return int(self.parameters[name])
 
-    def limit(self, default: int, most: int = 100) -> int:
-        """Return how many objects are asked for."""
+    def limit(self, default: int, maximum: int = 100) -> int:
+        """Return the number of requested objects."""
         limit = int(self.query.get("limit", default))
-        if not 1 <= limit <= most:
+        if not 1 <= limit <= maximum:
             raise ApiError(50035)
         return limit
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; no body goes with 204."""
+    """A reply; one with 204 has no body."""
 
     body: Any = None
     status: int = 200
@@ -61,7 +61,7 @@ Handler: TypeAlias = "Callable[[World, Call], Reply]"
 
 @dataclass(frozen=True)
 class Route:
-    """A method and a path template, as Discord's documents write them."""
+    """A method and a path template in the notation of Discord's documentation."""
 
     method: str
     path: str

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Changes:
-    """Wakes who waits, whenever something has changed."""
+    """Wakes all waiting tasks whenever something has changed."""
 
     timeout: float = 60.0  # machines are shared
     waiters: set[asyncio.Event] = field(default_factory=set)
 
     def notify(self) -> None:
-        """Say that something has changed."""
+        """Report a change."""
         for waiter in self.waiters:
             waiter.set()
 
     async def until(self, met: Callable[[], object], what: str) -> None:
-        """Wait until a condition is met; it is looked at after each change."""
+        """Wait until a condition is met; it is checked after each change."""
         waiter = asyncio.Event()
         self.waiters.add(waiter)
         try:

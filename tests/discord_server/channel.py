@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ChannelKind(IntEnum):
-    """Discord's numbers for them."""
+    """Discord's channel types."""
 
     TEXT = 0
     ANNOUNCEMENT = 5
@@ -38,7 +38,7 @@ class ChannelKind(IntEnum):
 
 @dataclass(eq=False)
 class Channel:
-    """A channel and its messages, the oldest first, ephemeral ones included."""
+    """A channel and its messages, the oldest first, including ephemeral ones."""
 
     guild: Guild = field(repr=False)
     id: int
@@ -57,21 +57,21 @@ class Channel:
 
     @property
     def world(self) -> World:
-        """Return the world that it is in."""
+        """Return the channel's world."""
         return self.guild.world
 
     @property
     def mention(self) -> str:
-        """Return what a message says to link it."""
+        """Return the channel's mention."""
         return f"<#{self.id}>"
 
     def pointer(self) -> Payload:
-        """Return how a message refers to it."""
+        """Return a message reference to the channel."""
         return {"type": 0, "channel_id": str(self.id), "guild_id": str(self.guild.id)}
 
     @property
     def permission_source(self) -> Channel:
-        """Return the channel whose overwrites count here."""
+        """Return the channel whose overwrites apply here."""
         return self
 
     @property
@@ -81,19 +81,19 @@ class Channel:
         return sorted(pinned, key=_pinned_at, reverse=True)
 
     def history(self) -> list[Message]:
-        """Return the messages that everybody sees, the oldest first."""
+        """Return the messages that everyone sees, the oldest first."""
         return list(self.messages.since(0))
 
     def post(
         self, author: User, body: Payload, uploads: Uploads = NO_UPLOADS, *, message_id: int | None = None
     ) -> Message:
-        """Send a message, or return the earlier one that had the nonce.
+        """Send a message, or return the earlier one with the same nonce.
 
-        An id that is given, as by Snowflakes.at, says when it was sent.
+        A given ID, for example of Snowflakes.at, sets the time of the message.
         """
         check_nonce(body)
-        if (twin := self._twin(author, body)) is not None:
-            return twin
+        if (duplicate := self._duplicate(author, body)) is not None:
+            return duplicate
         message = Message(message_id or self.world.snowflakes.next(), self, author, nonce=body.get("nonce"))
         message.write(body, uploads)
         if message.empty:
@@ -102,64 +102,64 @@ class Channel:
         return message
 
     def add(self, message: Message) -> None:
-        """Take a message in."""
+        """Add a message."""
         self.messages[message.id] = message
         if not message.ephemeral:
             self.last_message_id = max(message.id, self.last_message_id or 0)
 
     def add_notice(self, kind: int, author: User, reference: Payload) -> Message:
-        """Say that somebody pinned a message, ended a poll or began to follow, as Discord does in their name."""
+        """Add a notice about a pin, the end of a poll or a new follower, as Discord does."""
         notice = Message(self.world.snowflakes.next(), self, author, kind, reference=reference)
         self.add(notice)
         return notice
 
     def remove(self, message: Message) -> None:
-        """Delete a message; the channel still names it as its last, and for a while nobody else has its nonce."""
+        """Delete a message; it stays the channel's last message ID, and its nonce stays reserved for a while."""
         del self.messages[message.id]
         self.deleted.append(message)
 
-    def _twin(self, author: User, body: Payload) -> Message | None:
+    def _duplicate(self, author: User, body: Payload) -> Message | None:
         if not body.get("enforce_nonce") or body.get("nonce") is None:
             return None
         since = self.world.clock() - self.world.nonce_window
         recent = takewhile(lambda each: each.created_at >= since, self.messages.before(1 << 63))
         self.deleted = [each for each in self.deleted if each.created_at >= since]
         same = (each for each in (*self.deleted, *recent) if each.author == author and each.nonce == body["nonce"])
-        twin = next(same, None)
-        if twin in self.deleted:
+        duplicate = next(same, None)
+        if duplicate in self.deleted:
             raise ApiError(10008)
-        return twin
+        return duplicate
 
     def overwrite(self, target: Role | Member, *, allow: int = 0, deny: int = 0) -> None:
-        """Set what a role or a member may do here."""
+        """Set the permissions of a role or a member in this channel."""
         kind = int(target.id in self.guild.members)
         self.overwrites = [each for each in self.overwrites if each.target_id != target.id]
         self.overwrites.append(Overwrite(target.id, kind, int(allow), int(deny)))
         self.announce("UPDATE")
 
     def forbid(self, permissions: int = Permission.SEND_MESSAGES) -> None:
-        """Deny the bot something here."""
+        """Deny the bot permissions in this channel."""
         self.overwrite(self.guild.bot_role, deny=permissions)
 
     def edit(self, changes: Payload) -> None:
-        """Change it as a request says."""
+        """Change the channel according to a request."""
         self.name = changes.get("name", self.name)
         self.topic = changes.get("topic", self.topic)
         self.announce("UPDATE")
 
     def delete(self) -> None:
-        """Delete it and its threads."""
+        """Delete the channel and its threads."""
         for thread in [each for each in self.guild.threads.values() if each.parent is self]:
             del self.guild.threads[thread.id], self.world.places[thread.id]
         del self.guild.channels[self.id], self.world.places[self.id]
         self.announce("DELETE")
 
-    def announce(self, what: str) -> None:
-        """Tell the bot that it was created, updated or deleted."""
-        self.guild.emit(f"{self.EVENTS}_{what}", self.payload())
+    def announce(self, change: str) -> None:
+        """Send the bot a CREATE, UPDATE or DELETE event."""
+        self.guild.emit(f"{self.EVENTS}_{change}", self.payload())
 
     def payload(self) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the channel as Discord sends it."""
         return {
             "id": str(self.id),
             "guild_id": str(self.guild.id),

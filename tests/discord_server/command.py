@@ -1,4 +1,4 @@
-"""The commands that a bot has registered."""
+"""A bot's registered commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAUNCHED_BY_DISCORD = 2
 
 @dataclass
 class Command:
-    """A command, in a guild or (guild 0) in all."""
+    """A command of a guild, or a global one (guild 0)."""
 
     id: int
     guild_id: int
@@ -26,11 +26,11 @@ class Command:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Return what tells it from the others of its guild."""
+        """Return the key that is unique in its guild."""
         return _key(self.body)
 
     def payload(self, application_id: int) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the command as Discord sends it."""
         defaults = {"type": CHAT_INPUT, "description": "", "options": [], "default_member_permissions": None}
         given = {key: value for key, value in self.body.items() if value is not None}
         place = {"guild_id": str(self.guild_id)} if self.guild_id else {}
@@ -42,7 +42,7 @@ class Command:
 
 @dataclass
 class Commands:
-    """All of them, by the guild, 0 for the global ones."""
+    """All commands by guild; 0 stands for the global ones."""
 
     snowflakes: Snowflakes
     scopes: dict[int, list[Command]] = field(default_factory=dict)
@@ -52,30 +52,30 @@ class Commands:
         return self.scopes.setdefault(guild_id, [])
 
     def add_entry_point(self, name: str = "launch") -> Command:
-        """Register what opens the application's Activity, as Discord does for an application that has one."""
+        """Register the Entry Point command, as Discord does for an application with an Activity."""
         return self.upsert(0, {"name": name, "type": ENTRY_POINT, "handler": LAUNCHED_BY_DISCORD})
 
     def overwrite(self, guild_id: int, bodies: Sequence[Payload]) -> list[Command]:
-        """Register these instead of all earlier ones, as a request may, which cannot leave the Entry Point out."""
+        """Replace all commands as a request does, which must include the Entry Point command."""
         if ENTRY_POINT in _kinds(each.body for each in self.of(guild_id)) - _kinds(bodies):
             raise ApiError(50240)
         return self.replace(guild_id, bodies)
 
     def replace(self, guild_id: int, bodies: Iterable[Payload]) -> list[Command]:
-        """Register these instead of all earlier ones; who keeps its name keeps its id.
+        """Replace all commands; those that keep their name keep their ID.
 
-        A test that calls it plays another program with the bot's token.
+        Tests call it to simulate another program with the bot's token.
         """
-        self.scopes[guild_id] = [self._registered(guild_id, body) for body in bodies]
+        self.scopes[guild_id] = [self._command_for(guild_id, body) for body in bodies]
         return self.scopes[guild_id]
 
     def upsert(self, guild_id: int, body: Payload) -> Command:
-        """Register one."""
-        command = self._registered(guild_id, body)
+        """Register a command, or replace the one with the same key."""
+        command = self._command_for(guild_id, body)
         self.scopes[guild_id] = [*(each for each in self.of(guild_id) if each.key != command.key), command]
         return command
 
-    def _registered(self, guild_id: int, body: Payload) -> Command:
+    def _command_for(self, guild_id: int, body: Payload) -> Command:
         old = next((each for each in self.of(guild_id) if each.key == _key(body)), None)
         if old is not None and old.body == body:
             return old
@@ -83,14 +83,14 @@ class Commands:
         return Command(old.id if old else self.snowflakes.next(), guild_id, version, body)
 
     def get(self, guild_id: int, command_id: int) -> Command:
-        """Return one by its id."""
+        """Return a command by its ID."""
         for command in self.of(guild_id):
             if command.id == command_id:
                 return command
         raise ApiError(10063)
 
     def named(self, name: str, guild_id: int) -> Command:
-        """Return the slash command that a guild's members see under a name."""
+        """Return the slash command that a guild's members see by that name."""
         for command in (*self.of(guild_id), *self.of()):
             if command.key == (name, CHAT_INPUT):
                 return command
@@ -99,7 +99,7 @@ class Commands:
 
 
 def untranslated(node: Any) -> Any:
-    """Return a part of a command's payload without the translations in it."""
+    """Return a part of a command's payload without its translations."""
     if isinstance(node, list):
         return [untranslated(each) for each in node]
     if isinstance(node, dict):

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from .payload import Payload
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Keys and indices that lead to a part of a body."""
+"""The keys and indices of a part of a body."""
 
 ACTION_ROW = 1
 BUTTON = 2
@@ -22,16 +22,16 @@ DEFAULTS: dict[int, Payload] = {
     14: {"spacing": 1, "divider": True},
     17: {"accent_color": None, "spoiler": False},
 }
-"""What Discord adds to a component that leaves it out, by the component's type."""
+"""The defaults that Discord adds, by component type."""
 
 
 def walk(components: Iterable[Payload]) -> Iterator[Payload]:
-    """Yield every component, parents first, in the order in which they are drawn."""
+    """Yield every component, parents first, in display order."""
     return (component for _, component in walk_paths(components))
 
 
 def walk_paths(components: Iterable[Payload], path: Path = ()) -> Iterator[tuple[Path, Payload]]:
-    """Yield every component with the keys that lead to it."""
+    """Yield every component with its path."""
     for number, component in enumerate(components):
         yield from _walk_one(component, (*path, number))
 
@@ -45,10 +45,10 @@ def _walk_one(component: Payload, path: Path) -> Iterator[tuple[Path, Payload]]:
 
 
 def completed(components: Iterable[Payload]) -> list[Payload]:
-    """Return a copy in which every component has an id and all its defaults, as Discord gives them."""
+    """Return a copy in which every component has an ID and its defaults, as Discord adds them."""
     copied = deepcopy(list(components))
-    taken = {component["id"] for component in walk(copied) if component.get("id")}
-    free = (number for number in range(1, 10_000) if number not in taken)
+    used = {component["id"] for component in walk(copied) if component.get("id")}
+    free = (number for number in range(1, 10_000) if number not in used)
     for component in walk(copied):
         component["id"] = component.get("id") or next(free)
         component |= {key: value for key, value in DEFAULTS.get(component["type"], {}).items() if key not in component}
@@ -56,7 +56,7 @@ def completed(components: Iterable[Payload]) -> list[Payload]:
 
 
 def find(components: Iterable[Payload], custom_id: str) -> Payload:
-    """Return the component that has a custom id."""
+    """Return the component with a custom ID."""
     for component in walk(components):
         if component.get("custom_id") == custom_id:
             return component
@@ -64,5 +64,5 @@ def find(components: Iterable[Payload], custom_id: str) -> Payload:
 
 
 def texts(components: Iterable[Payload]) -> list[str]:
-    """Return what the text displays say."""
+    """Return the contents of the text displays."""
     return [component["content"] for component in walk(components) if component["type"] == TEXT_DISPLAY]

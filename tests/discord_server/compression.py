@@ -10,7 +10,7 @@ Compress: TypeAlias = Callable[[bytes], bytes]
 
 
 def compressor(name: str | None) -> Compress | None:
-    """Return what a connection asked for with compress=name."""
+    """Return the compression requested with compress=name."""
     if name is None:
         return None
     return {"zlib-stream": _zlib, "zstd-stream": _zstd}[name]()
@@ -22,7 +22,7 @@ def _zlib() -> Compress:
 
 
 def _zstd() -> Compress:
-    # discord.py asks for it where it finds the package zstandard, or else where Python (3.14) has it itself.
+    # discord.py requests it if the package zstandard is installed, or if Python (3.14) includes it.
     try:
         library: Any = importlib.import_module("zstandard")
     except ImportError:

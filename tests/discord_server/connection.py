@@ -1,4 +1,4 @@
-"""One WebSocket to the gateway."""
+"""A WebSocket connection to the gateway."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .payload import Payload
 if TYPE_CHECKING:
     from .session import Session
 
-# No closing frame can have this code: it is what a client makes of a connection that broke off.
+# No close frame can have this code: clients use it for a connection that broke.
 ABNORMAL = 1006
 
 
 @dataclass(eq=False)
 class Connection:
-    """A socket with a queue before it, so that events can be sent from anywhere, in order."""
+    """A socket with a queue, so that events can be sent from anywhere, in order."""
 
     socket: web.WebSocketResponse
     compress: Compress | None
@@ -33,34 +33,34 @@ class Connection:
     deadline: asyncio.TimerHandle | None = None
 
     def send(self, payload: Payload) -> None:
-        """Send something, as it is now."""
+        """Send a payload in its current state."""
         self.send_text(json.dumps(payload))
 
     def send_text(self, text: str) -> None:
-        """Send a frame, whatever is in it."""
+        """Send a frame with any text."""
         self.queue.put_nowait(text)
 
     def close(self, code: int) -> None:
-        """Close the socket after all that was sent before; ABNORMAL breaks the connection off."""
+        """Close the socket after everything queued was sent; ABNORMAL aborts the connection."""
         self.closed_by_us = True
         self.queue.put_nowait(code)
 
     def expect_heartbeat(self, within: float, code: int) -> None:
-        """Close the socket unless the bot is heard again within so many seconds."""
-        self._expect_nothing()
+        """Close the socket unless the bot sends a heartbeat within `within` seconds."""
+        self._cancel_deadline()
         self.deadline = asyncio.get_running_loop().call_later(within, self.close, code)
 
-    def _expect_nothing(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self.deadline is not None:
             self.deadline.cancel()
 
     def finish(self) -> None:
-        """Let the writer end."""
-        self._expect_nothing()
+        """Let `write` return."""
+        self._cancel_deadline()
         self.queue.put_nowait(None)
 
     async def write(self) -> None:
-        """Write what is queued, until the end."""
+        """Write the queue until `finish` or `close` is called."""
         while isinstance(item := await self.queue.get(), str):
             with suppress(ConnectionError):
                 await self._write(item)

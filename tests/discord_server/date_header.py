@@ -1,4 +1,4 @@
-"""The `Date` header, which says what time the server, or a proxy before it, thinks it is."""
+"""The `Date` header, with the time of the server or of a proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .snowflake import Clock
 
 @dataclass
 class DateHeader:
-    """Makes the header's value from a clock, in RFC 9110's form, which has whole seconds."""
+    """Generates the header's value from a clock, in RFC 9110's format with whole seconds."""
 
     clock: Clock
     offset: timedelta = timedelta()
@@ -21,12 +21,12 @@ class DateHeader:
 
     @property
     def value(self) -> str:
-        """Return the header's value now."""
+        """Return the header's current value."""
         return format_datetime((self.stopped_at or self.clock()) + self.offset, usegmt=True)
 
     @contextmanager
     def shifted(self, by: timedelta) -> Iterator[None]:
-        """Let the header be wrong while the block runs; the clock stays right."""
+        """Shift the header during the block; the clock stays right."""
         self.offset += by
         try:
             yield
@@ -35,7 +35,7 @@ class DateHeader:
 
     @contextmanager
     def stale(self) -> Iterator[None]:
-        """Let the header stay as it is while the block runs, as a cache between would have it."""
+        """Freeze the header during the block, as a cache would do."""
         self.stopped_at = self.clock()
         try:
             yield
@@ -44,5 +44,5 @@ class DateHeader:
 
 
 def shifted(value: str, by: timedelta) -> str:
-    """Return a header's value that is so much later."""
+    """Return the header's value shifted by a duration."""
     return format_datetime(parsedate_to_datetime(value) + by, usegmt=True)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from .payload import Payload
 
 
-def said(embed: Payload) -> Iterator[str]:
-    """Yield what an embed says, in the order in which it is drawn."""
+def texts_of(embed: Payload) -> Iterator[str]:
+    """Yield the texts of an embed in display order."""
     yield embed.get("title") or ""
     yield embed.get("description") or ""
     for field in embed.get("fields") or []:
@@ -16,5 +16,5 @@ def said(embed: Payload) -> Iterator[str]:
 
 
 def texts(embeds: Sequence[Payload]) -> list[str]:
-    """Return what embeds say, without what is left empty."""
-    return [text for embed in embeds for text in said(embed) if text]
+    """Return the texts of embeds that aren't empty."""
+    return [text for embed in embeds for text in texts_of(embed) if text]

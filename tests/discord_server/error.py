@@ -1,4 +1,4 @@
-"""Discord's refusals."""
+"""Discord's error responses."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -42,7 +42,7 @@ CODES: Final = {
 
 @dataclass
 class ApiError(Exception):
-    """An answer other than success, by Discord's code for it, and for a form by what is wrong where."""
+    """An error response with Discord's code, and with the errors of an invalid form."""
 
     code: int
     errors: Payload | None = None

@@ -1,7 +1,7 @@
-"""What happens to an event on its way to the bot; the world stays as it is.
+"""Faults of events on their way to the bot; the world isn't affected.
 
-Each function makes one description. Where and how often it happens is up to who uses it: `Gateway.mangle`, or a `Mix`
-that draws it by chance. A path is a text of keys and indices such as `channels.0.position`; `*` is for each of them.
+Each function creates one fault. Its user determines when it happens: `Gateway.mangle`, or a `Mix`
+that draws it randomly. A path consists of keys and indices, for example `channels.0.position`; `*` matches all.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 HELLO: Final = "HELLO"
-"""What a connection begins with is treated as an event, too."""
+"""A connection's first payload is treated as an event, too."""
 
 UNKNOWN_GUILD: Final = 999_999_999_999_999_999
 
 
 @dataclass(frozen=True)
 class Event:
-    """An event as one shard is about to be told it; guild 0 is for those of no guild."""
+    """An event for one shard; those without a guild have guild 0."""
 
     name: str
     data: Any
@@ -29,12 +29,12 @@ class Event:
 
     @property
     def key(self) -> str:
-        """Return what chance depends on."""
+        """Return the key on which random faults depend."""
         return f"{self.name} {self.guild_id} {self.shard}"
 
     @property
     def in_sequence(self) -> bool:
-        """Tell whether it is one of a session's numbered events."""
+        """Return whether it is one of a session's numbered events."""
         return self.name != HELLO
 
 
@@ -47,7 +47,7 @@ def _same_event(event: Event) -> Event:
 
 
 def same_text(text: str) -> str:
-    """Leave a frame's text as it is."""
+    """Return a frame's text unchanged."""
     return text
 
 
@@ -57,10 +57,10 @@ def _any(_event: Event) -> bool:
 
 @dataclass(frozen=True)
 class EventFault:
-    """What happens to an event.
+    """A fault of an event.
 
-    It is changed, and sent so many times, after so many later ones of the session if it is `late`. Whoever resumes is
-    sent it again as it was sent first, but for the damage to its text, which came about on the way.
+    The event is changed and sent `times` times; if it is `late`, after that number of later events of the session.
+    A RESUME replays the changed event, but without the `damage` to its text, which occurs on the way.
     """
 
     kind: str
@@ -68,22 +68,22 @@ class EventFault:
     times: int = 1
     late: int = 0
     damage: Damage = same_text
-    meant: Callable[[Event], bool] = _any
+    matches: Callable[[Event], bool] = _any
 
-    def fits(self, event: Event) -> bool:
-        """Tell whether it can happen to an event."""
-        return self.meant(event) and (event.in_sequence or not self.late)
+    def applies_to(self, event: Event) -> bool:
+        """Return whether the fault can happen to an event."""
+        return self.matches(event) and (event.in_sequence or not self.late)
 
     def changed(self, event: Event) -> Event:
-        """Return the event that is sent, of which the world has no part."""
+        """Return the changed copy of the event that is sent."""
         return self.change(replace(event, data=deepcopy(event.data)))
 
 
-# Parts of an event
+# Fields
 
 
 def without(path: str) -> EventFault:
-    """Leave a field out."""
+    """Omit a field."""
 
     def remove(container: Any, key: Any) -> None:
         del container[key]
@@ -92,7 +92,7 @@ def without(path: str) -> EventFault:
 
 
 def with_value(path: str, value: Any) -> EventFault:
-    """Let a field have another value, such as None."""
+    """Give a field another value, for example None."""
 
     def put(container: Any, key: Any) -> None:
         container[key] = deepcopy(value)
@@ -101,7 +101,7 @@ def with_value(path: str, value: Any) -> EventFault:
 
 
 def mistyped(path: str) -> EventFault:
-    """Let a field have a value of another type than it has."""
+    """Give a field a value of another type."""
 
     def put(container: Any, key: Any) -> None:
         container[key] = "text" if isinstance(container[key], dict | list) else ["list"]
@@ -117,7 +117,7 @@ def _at(kind: str, path: str, do: Callable[[Any, Any], None]) -> EventFault:
             do(container, key)
         return event
 
-    return EventFault(kind, change, meant=lambda event: any(_places(event.data, keys)))
+    return EventFault(kind, change, matches=lambda event: any(_places(event.data, keys)))
 
 
 def _places(node: Any, keys: list[str]) -> Iterator[tuple[Any, Any]]:
@@ -137,7 +137,7 @@ def _keys(node: Any, key: str) -> list[Any]:
 
 
 def paths(data: Any, start: str = "") -> Iterator[str]:
-    """Yield the paths of all parts of an event's data, so that a test can spoil each of them."""
+    """Yield the paths of all parts of an event's data, so that a test can damage each of them."""
     named = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in named:
         yield f"{start}{key}"
@@ -145,28 +145,30 @@ def paths(data: Any, start: str = "") -> Iterator[str]:
 
 
 def everywhere(data: Any) -> list[EventFault]:
-    """Return what can be wrong with one part of such data: it is left out, null, or of another type."""
+    """Return all faults of one part of the data: it is missing, null, or of another type."""
     return [fault for path in paths(data) for fault in (without(path), with_value(path, None), mistyped(path))]
 
 
-# Events as a whole
+# Whole events
 
 
 def renamed(name: str = "SOMETHING_NEW") -> EventFault:
-    """Send it as an event that no library knows."""
-    return EventFault(f"renamed {name}", lambda event: replace(event, name=name), meant=lambda event: event.in_sequence)
+    """Send the event with a name that no library knows."""
+    return EventFault(
+        f"renamed {name}", lambda event: replace(event, name=name), matches=lambda event: event.in_sequence
+    )
 
 
 def of_unknown_guild(guild_id: int = UNKNOWN_GUILD) -> EventFault:
-    """Let it be about a guild that the bot does not know."""
+    """Let the event refer to a guild that the bot doesn't know."""
 
     def change(event: Event) -> Event:
         return replace(event, data=event.data | {_guild_key(event): str(guild_id)})
 
-    def meant(event: Event) -> bool:
+    def matches(event: Event) -> bool:
         return isinstance(event.data, dict) and _guild_key(event) in event.data
 
-    return EventFault("of an unknown guild", change, meant=meant)
+    return EventFault("of an unknown guild", change, matches=matches)
 
 
 def _guild_key(event: Event) -> str:
@@ -174,17 +176,17 @@ def _guild_key(event: Event) -> str:
 
 
 def duplicated() -> EventFault:
-    """Send it twice."""
-    return EventFault("twice", times=2, meant=lambda event: event.in_sequence)
+    """Send the event twice."""
+    return EventFault("twice", times=2, matches=lambda event: event.in_sequence)
 
 
 def lost() -> EventFault:
-    """Do not send it."""
+    """Don't send the event."""
     return EventFault("lost", times=0)
 
 
 def late(by: int = 1) -> EventFault:
-    """Send it out of order, after so many later events of the session; never, if there are none."""
+    """Send the event after `by` later events of the session, or never if there are fewer."""
     return EventFault(f"late by {by}", late=by)
 
 
@@ -192,10 +194,10 @@ def late(by: int = 1) -> EventFault:
 
 
 def truncated() -> EventFault:
-    """Send half of its text, which is no JSON then."""
+    """Send half of the text, which isn't valid JSON."""
     return EventFault("frame cut", damage=lambda text: text[: len(text) // 2])
 
 
 def not_json(text: str = "<html>") -> EventFault:
-    """Send another text in its place."""
+    """Send another text instead."""
     return EventFault("frame is no JSON", damage=lambda _: text)

@@ -1,6 +1,6 @@
-"""Things that go wrong on purpose: where, how often, and by what chance.
+"""Injected faults: when, how often, and with which probability they happen.
 
-What goes wrong is described by `RequestFault`, `EventFault` and `HandshakeFault`.
+`RequestFault`, `EventFault` and `HandshakeFault` describe the faults themselves.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ class Occasion(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what faults are counted by."""
+        """Return the name by which faults are counted."""
 
     @property
     def key(self) -> str:
-        """Return what chance depends on, besides how often it was there before."""
+        """Return the key on which random faults depend, besides its number of earlier occurrences."""
 
 
 class Description(Protocol):
-    """What happens."""
+    """A fault."""
 
     @property
     def kind(self) -> str:
-        """Return what it is called in reports."""
+        """Return its name in reports."""
 
-    def fits(self, occasion: Any, /) -> bool:
-        """Tell whether it can happen to this."""
+    def applies_to(self, occasion: Any, /) -> bool:
+        """Return whether the fault can happen to the occasion."""
 
 
 AnyOccasion = TypeVar("AnyOccasion", bound=Occasion)
@@ -50,58 +50,58 @@ CoFault = TypeVar("CoFault", bound=Description, covariant=True)
 
 
 class Chooser(Protocol[ContraOccasion, CoFault]):
-    """Decides what happens to each occasion."""
+    """Chooses the fault of each occasion."""
 
     def take(self, occasion: ContraOccasion, /) -> CoFault | None:
-        """Return what happens to an occasion, if anything does."""
+        """Return the fault of an occasion, if it has one."""
 
 
 @dataclass(eq=False)
 class Planned(Generic[AnyOccasion, AnyFault]):
-    """What happens to the next so many occasions that it is meant for."""
+    """A fault of the next `times` matching occasions."""
 
-    meant: Callable[[AnyOccasion], bool]
+    matches: Callable[[AnyOccasion], bool]
     fault: AnyFault
     times: float = 1
 
     def take(self, occasion: AnyOccasion) -> AnyFault | None:
-        """Return what happens to an occasion, which is then one nearer to its end."""
-        if self.times <= 0 or not self.meant(occasion) or not self.fault.fits(occasion):
+        """Return the fault of an occasion, and count down `times`."""
+        if self.times <= 0 or not self.matches(occasion) or not self.fault.applies_to(occasion):
             return None
         self.times -= 1
         return self.fault
 
 
 def everything(_occasion: object) -> bool:
-    """Spare nothing."""
+    """Match every occasion."""
     return True
 
 
 Shares: TypeAlias = Sequence[tuple[float, Sequence[AnyFault]]]
-"""The shares of occasions (0 to 1), and the faults of which each of them meets one."""
+"""The shares of occasions (0 to 1), each with the faults of which an occasion gets one."""
 
 
 @dataclass
 class Mix(Generic[AnyOccasion, AnyFault]):
-    """Faults by chance, for the occasions that they are meant for.
+    """Random faults of matching occasions.
 
-    What an occasion meets depends on the seed, on its key and on how often that was there before, so that it does not
-    depend on the order in which occasions with several keys come.
+    The fault of an occasion depends on the seed, its key and the number of earlier occurrences of that key, but not
+    on the order of occasions with different keys.
     """
 
     seed: object
     shares: Shares[AnyFault]
-    meant: Callable[[AnyOccasion], bool] = everything
+    matches: Callable[[AnyOccasion], bool] = everything
     counts: Counter[str] = field(default_factory=Counter)
 
     def take(self, occasion: AnyOccasion) -> AnyFault | None:
-        """Return what happens to an occasion."""
-        if not self.meant(occasion):
+        """Return the fault of an occasion, if it has one."""
+        if not self.matches(occasion):
             return None
         self.counts[occasion.key] += 1
-        dice = Random(f"{self.seed} {occasion.key} {self.counts[occasion.key]}")  # noqa: S311 - to be repeatable
+        dice = Random(f"{self.seed} {occasion.key} {self.counts[occasion.key]}")  # noqa: S311 - must be repeatable
         drawn = self._drawn(dice)
-        return drawn if drawn and drawn.fits(occasion) else None
+        return drawn if drawn and drawn.applies_to(occasion) else None
 
     def _drawn(self, dice: Random) -> AnyFault | None:
         left = dice.random()
@@ -114,14 +114,14 @@ class Mix(Generic[AnyOccasion, AnyFault]):
 
 @dataclass
 class Faults(Generic[AnyOccasion, AnyFault]):
-    """The faults that are planned, in the order in which they were, and those that come by chance."""
+    """The planned faults in their order, and the random ones."""
 
     injected: Counter[str] = field(default_factory=Counter)
     pending: list[Chooser[AnyOccasion, AnyFault]] = field(default_factory=list)
     mixes: list[Chooser[AnyOccasion, AnyFault]] = field(default_factory=list)
 
     def take(self, occasion: AnyOccasion) -> AnyFault | None:
-        """Return what happens to an occasion, and count it."""
+        """Return the fault of an occasion, and count it."""
         for chooser in (*self.pending, *self.mixes):
             if fault := chooser.take(occasion):
                 self.injected[f"{occasion.name}: {fault.kind}"] += 1
@@ -132,17 +132,17 @@ class Faults(Generic[AnyOccasion, AnyFault]):
 # Requests by method and path
 
 
-def meant_for(method: str, path: str) -> Callable[[Call], bool]:
-    """Tell which requests are meant: those with this method, and a path in which a regular expression is found.
+def matching(method: str, path: str) -> Callable[[Call], bool]:
+    """Return a predicate for requests with a matching method and path.
 
-    The method is a regular expression as well, so that several can be meant.
+    Both are regular expressions: the method must match as a whole, and the path must contain a match.
     """
     return lambda call: bool(re.fullmatch(method, call.method) and re.search(path, call.path))
 
 
-def planned(method: str, path: str, what: RequestFault, times: float = 1) -> Planned[Call, RequestFault]:
-    """Plan something for the next requests."""
-    return Planned(meant_for(method, path), what, times)
+def planned(method: str, path: str, fault: RequestFault, times: float = 1) -> Planned[Call, RequestFault]:
+    """Plan a fault of the next requests."""
+    return Planned(matching(method, path), fault, times)
 
 
 def fault(
@@ -156,33 +156,33 @@ def fault(
     held: bool = False,
     then: Then = nothing,
 ) -> Planned[Call, RequestFault]:
-    """Plan a plain failure of the next requests; a status of None is no answer: a cut connection, or a held one."""
+    """Plan a failure of the next requests; a status of None stands for a cut connection, or a held one."""
     return planned(method, path, replace(_failure(status, body, takes_effect, held), then=then), times)
 
 
 def _failure(status: int | None, body: Any, takes_effect: bool, is_held: bool) -> RequestFault:
-    made = _without_answer(is_held) if status is None else _with_answer(status, body)
+    made = _without_response(is_held) if status is None else _with_response(status, body)
     return made.carried_out() if takes_effect else made
 
 
-def _without_answer(is_held: bool) -> RequestFault:
+def _without_response(is_held: bool) -> RequestFault:
     return held() if is_held else cut()
 
 
-def _with_answer(status: int, body: Any) -> RequestFault:
+def _with_response(status: int, body: Any) -> RequestFault:
     limited = status == 429
-    usual = RATE_LIMITED_BODY if limited else {"code": 0, "message": f"{status}: made to fail"}
-    return json_body(status, usual if body is None else body, RATE_LIMITED_HEADERS if limited else {})
+    default = RATE_LIMITED_BODY if limited else {"code": 0, "message": f"{status}: made to fail"}
+    return json_body(status, default if body is None else body, RATE_LIMITED_HEADERS if limited else {})
 
 
-# A 429 that is over at once, unlike one of `rate_limit.limited`.
+# A 429 that ends immediately, unlike one of `request_fault.rate_limit`.
 RATE_LIMITED_HEADERS: Final = {**VIA, "Retry-After": "1"}
 RATE_LIMITED_BODY: Final = {"message": "You are being rate limited.", "retry_after": 0.01, "global": False}
 
 
 @dataclass(frozen=True)
 class Chance:
-    """The share of requests (0 to 1) that meet a plain failure, and the statuses of which it has one."""
+    """The share of requests (0 to 1) that fail, and the possible statuses."""
 
     share: float
     statuses: Sequence[int | None]
@@ -190,7 +190,7 @@ class Chance:
     held: bool = False
 
     def faults(self) -> list[RequestFault]:
-        """Return the failures, one a status."""
+        """Return a failure for each status."""
         return [_failure(status, None, self.takes_effect, self.held) for status in self.statuses]
 
 
@@ -198,7 +198,7 @@ NO_ANSWER: Sequence[None] = (None,)
 
 
 class FaultMix(Mix[Call, RequestFault]):
-    """Plain failures by chance, for paths in which a regular expression is found, except those that are spared."""
+    """Random failures of requests with a matching path, except for the `spared` paths."""
 
     def __init__(
         self,
@@ -208,6 +208,6 @@ class FaultMix(Mix[Call, RequestFault]):
         chances: Sequence[Chance],
         spared: frozenset[str] = frozenset(),
     ) -> None:
-        among = meant_for(method, path)
+        matches = matching(method, path)
         shares = [(chance.share, chance.faults()) for chance in chances]
-        super().__init__(seed, shares, lambda call: among(call) and call.path not in spared)
+        super().__init__(seed, shares, lambda call: matches(call) and call.path not in spared)

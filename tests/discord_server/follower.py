@@ -1,4 +1,4 @@
-"""Channels that follow an announcement channel and repeat what is published there."""
+"""Channels that follow an announcement channel and get its published messages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Follower:
-    """A channel, and the webhook through which it is told."""
+    """A channel, and the webhook that posts in it."""
 
     channel: Channel
     webhook: User
 
     def repeat(self, origin: Message) -> None:
-        """Post a published message here too."""
+        """Post a copy of a published message."""
         copy = Message(self.channel.world.snowflakes.next(), self.channel, self.webhook, origin=origin)
         copy.flags |= Flag.IS_CROSSPOST
         copy.take_over(origin)
@@ -29,7 +29,7 @@ class Follower:
         origin.crossposts.append(copy)
 
     def webhook_payload(self, source: Channel) -> Payload:
-        """Return it as the list of the channel's webhooks has it."""
+        """Return the webhook as in the channel's list of webhooks."""
         return {
             "id": str(self.webhook.id),
             "type": 2,
@@ -43,5 +43,5 @@ class Follower:
         }
 
     def payload(self, source: Channel) -> Payload:
-        """Return what who asked to follow is answered."""
+        """Return the response to the request to follow."""
         return {"channel_id": str(source.id), "webhook_id": str(self.webhook.id)}

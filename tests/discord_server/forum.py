@@ -12,13 +12,13 @@ REQUIRE_TAG = 1 << 4
 
 @dataclass(frozen=True)
 class Tag:
-    """What a forum's posts can be marked with."""
+    """A tag of forum posts."""
 
     id: int
     name: str
 
     def payload(self) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the tag as Discord sends it."""
         return {"id": str(self.id), "name": self.name, "moderated": False, "emoji_id": None, "emoji_name": None}
 
 
@@ -34,7 +34,7 @@ class Forum(Channel):
         return next(tag for tag in self.tags if tag.name == name)
 
     def payload(self) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the forum as Discord sends it."""
         return super().payload() | {
             "flags": REQUIRE_TAG if self.requires_tag else 0,
             "available_tags": [tag.payload() for tag in self.tags],

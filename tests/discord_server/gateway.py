@@ -1,4 +1,4 @@
-"""The gateway: sessions by shards over WebSockets."""
+"""The gateway: a session for each shard over WebSockets."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .payload import Payload
 from .session import Session
 from .world import World
 
-AS_IT_IS = EventFault("as it is")
+UNCHANGED = EventFault("as it is")
 
 PRIVILEGED_INTENTS = 1 << 1 | 1 << 8 | 1 << 15
 
 
 class Op(IntEnum):
-    """What a payload is for; 0 is an event."""
+    """The opcode of a payload; 0 is an event."""
 
     HEARTBEAT = 1
     IDENTIFY = 2
@@ -44,7 +44,7 @@ class Op(IntEnum):
 
 
 class Close(IntEnum):
-    """Why the gateway closes a connection."""
+    """The gateway's close codes."""
 
     GOING_AWAY = 1001
     UNKNOWN_ERROR = 4000
@@ -58,16 +58,16 @@ class Close(IntEnum):
 
 ENDS_SESSION = (1000, 1001)
 
-# How late a heartbeat may come, in intervals.
-PATIENCE = 1.5
+# The time limit of a heartbeat, in intervals.
+MAX_INTERVALS = 1.5
 
 
 @dataclass
 class Gateway:
-    """Tells the bot's shards what happens in the world.
+    """Sends the world's events to the bot's shards.
 
-    One that does not acknowledge plays dead: connections stay open, but a bot's heartbeats are not answered. One that
-    is down takes no connections.
+    Without `acknowledges`, connections stay open, but a bot's heartbeats aren't acknowledged. If it is `down`, it
+    accepts no connections.
     """
 
     world: World
@@ -83,39 +83,39 @@ class Gateway:
     def __post_init__(self) -> None:
         self.world.listeners.append(self.dispatch)
 
-    def mangle(self, name: str, what: EventFault, times: float = 1) -> Planned[Event, EventFault]:
-        """Let something happen to the next events whose name matches a regular expression."""
-        plan = Planned[Event, EventFault](lambda event: bool(re.fullmatch(name, event.name)), what, times)
+    def mangle(self, name: str, fault: EventFault, times: float = 1) -> Planned[Event, EventFault]:
+        """Inject a fault into the next events whose name matches a regular expression."""
+        plan = Planned[Event, EventFault](lambda event: bool(re.fullmatch(name, event.name)), fault, times)
         self.events.pending.append(plan)
         return plan
 
     def inject(
-        self, step: Step, what: HandshakeFault, times: float = 1, *, shard: int | None = None
+        self, step: Step, fault: HandshakeFault, times: float = 1, *, shard: int | None = None
     ) -> Planned[Handshake, HandshakeFault]:
-        """Let something happen at the next steps of one kind, of all shards unless one is given."""
+        """Inject a fault into the next handshake steps of one kind. Default: of all shards."""
 
-        def meant(handshake: Handshake) -> bool:
+        def matches(handshake: Handshake) -> bool:
             return handshake.name == step and shard in (None, handshake.shard)
 
-        plan = Planned(meant, what, times)
+        plan = Planned(matches, fault, times)
         self.handshakes.pending.append(plan)
         return plan
 
     def dispatch(self, guild_id: int, event: str, data: Payload) -> None:
         """Send an event to the sessions of a guild's shard."""
         for session in self.sessions.values():
-            if session.hears(guild_id):
-                self._tell(session, Event(event, data, guild_id, session.shard))
+            if session.serves(guild_id):
+                self._send(session, Event(event, data, guild_id, session.shard))
 
-    def _tell(self, session: Session, event: Event) -> None:
-        session.tell(event, self.events.take(event))
+    def _send(self, session: Session, event: Event) -> None:
+        session.send(event, self.events.take(event))
 
     def connected(self) -> list[Session]:
         """Return the sessions that have a connection."""
         return [session for session in self.sessions.values() if session.connection is not None]
 
     def complete(self) -> bool:
-        """Tell whether all shards of a bot are connected."""
+        """Return whether all shards of a bot are connected."""
         connected = self.connected()
         present = {session.shard for session in connected}
         return any(present >= set(range(session.shards)) for session in connected)
@@ -127,12 +127,12 @@ class Gateway:
         return list(self.connections)
 
     def reconnect(self) -> None:
-        """Ask all connected bots to connect again and resume, as Discord does when it moves them."""
+        """Ask all connected bots to reconnect and resume, as Discord does to rebalance them."""
         for connection in self.connections:
             connection.send({"op": Op.RECONNECT, "d": None})
 
     def invalidate(self, *, resumable: bool) -> None:
-        """Tell all connected bots that their session is invalid; unless resumable, it is forgotten."""
+        """Invalidate the sessions of all connected bots; unless resumable, they are forgotten."""
         for connection in self.connections:
             connection.send({"op": Op.INVALID_SESSION, "d": resumable})
         if not resumable:
@@ -140,7 +140,7 @@ class Gateway:
 
     @asynccontextmanager
     async def drop_every(self, seconds: float, code: int = Close.UNKNOWN_ERROR) -> AsyncIterator[None]:
-        """Close all connections again and again, while the block runs."""
+        """Close all connections repeatedly during the block."""
 
         async def drop() -> None:
             while True:
@@ -164,7 +164,7 @@ class Gateway:
         connection = Connection(socket, compressor(request.query.get("compress")), request.transport)
         self.connections.add(connection)
         writer = asyncio.create_task(connection.write())
-        self._greet(connection)
+        self._send_hello(connection)
         try:
             await self._read(connection)
         finally:
@@ -173,15 +173,15 @@ class Gateway:
             self._leave(connection)
         return socket
 
-    def _greet(self, connection: Connection) -> None:
-        if not self._hindered(connection, Handshake(HELLO)):
+    def _send_hello(self, connection: Connection) -> None:
+        if not self._apply_fault(connection, Handshake(HELLO)):
             hello = Event(HELLO, {"heartbeat_interval": int(self.heartbeat_interval * 1000)})
-            fault = self.events.take(hello) or AS_IT_IS
+            fault = self.events.take(hello) or UNCHANGED
             for _ in range(fault.times):
                 connection.send_text(fault.damage(json.dumps({"op": Op.HELLO, "d": fault.changed(hello).data})))
             self._await_heartbeat(connection)
 
-    def _hindered(self, connection: Connection, step: Handshake) -> HandshakeFault | None:
+    def _apply_fault(self, connection: Connection, step: Handshake) -> HandshakeFault | None:
         fault = self.handshakes.take(step)
         if fault is not None and fault.close is not None:
             connection.close(fault.close)
@@ -190,7 +190,7 @@ class Gateway:
         return fault
 
     def _await_heartbeat(self, connection: Connection) -> None:
-        connection.expect_heartbeat(self.heartbeat_interval * PATIENCE, Close.SESSION_TIMED_OUT)
+        connection.expect_heartbeat(self.heartbeat_interval * MAX_INTERVALS, Close.SESSION_TIMED_OUT)
 
     def _heartbeat(self, connection: Connection) -> None:
         self._await_heartbeat(connection)
@@ -236,8 +236,8 @@ class Gateway:
         elif identify["intents"] & PRIVILEGED_INTENTS:
             connection.close(Close.DISALLOWED_INTENTS)
         elif not self.world.starts.remaining:
-            connection.close(Close.AUTHENTICATION_FAILED)  # Discord even makes another token
-        elif self._hindered(connection, Handshake("IDENTIFY", shard)):
+            connection.close(Close.AUTHENTICATION_FAILED)  # Discord even resets the token
+        elif self._apply_fault(connection, Handshake("IDENTIFY", shard)):
             pass
         elif self.world.starts.too_soon(shard):
             connection.send({"op": Op.INVALID_SESSION, "d": False})
@@ -248,12 +248,12 @@ class Gateway:
     def _begin(self, connection: Connection, session: Session) -> None:
         connection.session = session
         self.sessions[session.id] = session
-        guilds = [guild for guild in self.world.joined_guilds() if session.hears(guild.id)]
-        self._tell(session, Event("READY", self._ready(session, guilds), shard=session.shard))
+        guilds = [guild for guild in self.world.joined_guilds() if session.serves(guild.id)]
+        self._send(session, Event("READY", self._ready(session, guilds), shard=session.shard))
         for guild in guilds:
             if guild.available:
                 created = guild.create_payload() | {"unavailable": False}
-                self._tell(session, Event("GUILD_CREATE", created, guild.id, session.shard))
+                self._send(session, Event("GUILD_CREATE", created, guild.id, session.shard))
 
     def _ready(self, session: Session, guilds: Iterable[Guild]) -> Payload:
         return {
@@ -272,10 +272,10 @@ class Gateway:
             connection.close(Close.AUTHENTICATION_FAILED)
         elif session is None or resume["seq"] is None or resume["seq"] > len(session.events):
             connection.send({"op": Op.INVALID_SESSION, "d": False})
-        elif fault := self._hindered(connection, Handshake("RESUME", session.shard)):
+        elif fault := self._apply_fault(connection, Handshake("RESUME", session.shard)):
             if fault.invalid is False:
                 del self.sessions[session.id]
         else:
             connection.session = session
             session.resume(connection, resume["seq"])
-            self._tell(session, Event("RESUMED", {}, shard=session.shard))
+            self._send(session, Event("RESUMED", {}, shard=session.shard))

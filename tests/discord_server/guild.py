@@ -1,4 +1,4 @@
-"""Guilds, which members call servers."""
+"""Guilds, which users call servers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BARE: Payload = {
 
 @dataclass(eq=False)
 class Guild:
-    """A guild; what tests change in it, the bot is told."""
+    """A guild; changes by tests send events to the bot."""
 
     world: World = field(repr=False)
     id: int
@@ -77,8 +77,8 @@ class Guild:
     threads: dict[int, Thread] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def found(cls, world: World, guild_id: int, name: str, permissions: int) -> Guild:
-        """Make a guild with an owner and the bot, which has a role of its own."""
+    def create(cls, world: World, guild_id: int, name: str, permissions: int) -> Guild:
+        """Create a guild with an owner, the bot and the bot's role."""
         owner = Member(User(world.snowflakes.next(), f"owner of {name}"))
         bot_role = Role(world.snowflakes.next(), world.bot.name, permissions, position=1, bot_id=world.bot.id)
         guild = cls(world, guild_id, name, owner, bot_role)
@@ -115,7 +115,7 @@ class Guild:
         return role
 
     def add_member(self, name: str, *roles: Role, locale: str = "en-US") -> Member:
-        """Add a human member, whose Discord is in that language."""
+        """Add a human member with that locale."""
         member = Member(User(self.world.snowflakes.next(), name, locale=locale), list(roles))
         self.members[member.id] = member
         return member
@@ -131,14 +131,14 @@ class Guild:
         self.emit("GUILD_UPDATE", self.payload())
 
     def kick_bot(self) -> None:
-        """Put the bot out, or let it leave."""
+        """Remove the bot."""
         self.emit("GUILD_DELETE", {"id": str(self.id)})
         self.joined = False
 
     def invite_bot(self) -> None:
-        """Let the bot in again."""
+        """Add the bot again."""
         self.joined = True
-        # discord.py takes a GUILD_CREATE without the key "unavailable" for a new guild.
+        # discord.py treats a GUILD_CREATE without the key "unavailable" as a new guild.
         self.emit("GUILD_CREATE", self.create_payload())
 
     def go_down(self) -> None:
@@ -153,7 +153,7 @@ class Guild:
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Let the guild be unavailable while the block runs."""
+        """Make the guild unavailable during the block."""
         self.go_down()
         try:
             yield
@@ -161,12 +161,12 @@ class Guild:
             self.come_back()
 
     def emit(self, event: str, data: Payload) -> None:
-        """Tell the bot something, if it is here to hear it."""
+        """Send an event to the bot, if it is in the guild and the guild is available."""
         if self.joined and self.available:
             self.world.emit(self.id, event, data)
 
     def permissions_of(self, member: Member, channel: Channel | None = None) -> Permission:
-        """Return what a member may do, here or in a channel."""
+        """Return a member's permissions in the guild or in a channel."""
         everyone = self.roles[self.id]
         base = reduce(or_, (int(role.permissions) for role in (everyone, *member.roles)), 0)
         if member is self.owner or base & Permission.ADMINISTRATOR:
@@ -183,11 +183,11 @@ class Guild:
         return base
 
     def bot_permissions(self, channel: Channel | None = None) -> Permission:
-        """Return what the bot may do, which is nothing where it is not a member."""
+        """Return the bot's permissions; none if it isn't a member."""
         return self.permissions_of(self.members[self.world.bot.id], channel) if self.joined else NONE
 
     def payload(self) -> Payload:
-        """Return it as the HTTP API sends it."""
+        """Return the guild as the HTTP API sends it."""
         return BARE | {
             "id": str(self.id),
             "name": self.name,
@@ -198,7 +198,7 @@ class Guild:
         }
 
     def create_payload(self) -> Payload:
-        """Return it as GUILD_CREATE brings it."""
+        """Return the guild as in GUILD_CREATE."""
         return self.payload() | {
             "joined_at": JOINED,
             "large": False,
@@ -211,7 +211,7 @@ class Guild:
         }
 
     def own_payload(self) -> Payload:
-        """Return it as the bot's list of guilds has it."""
+        """Return the guild as in the bot's list of guilds."""
         return {
             "id": str(self.id),
             "name": self.name,
@@ -223,5 +223,5 @@ class Guild:
         }
 
     def unavailable_payload(self) -> Payload:
-        """Return what is said of it before or instead of its data."""
+        """Return the placeholder for an unavailable guild."""
         return {"id": str(self.id), "unavailable": True}

@@ -1,4 +1,4 @@
-"""A channel's messages, of which any page is found at once, however many there are."""
+"""A channel's messages, with fast access to any page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class History(UserDict[int, "Message"]):
-    """Messages by their ids, which tell their order, whatever the order in which they came."""
+    """Messages sorted by ID, independent of the order in which they are added."""
 
     def __init__(self) -> None:
         self._ids: list[int] = []
@@ -28,15 +28,15 @@ class History(UserDict[int, "Message"]):
         del self._ids[bisect_left(self._ids, message_id)]
 
     def after(self, message_id: int) -> Iterator[Message]:
-        """Yield the messages after one that need not be there, the oldest first."""
+        """Yield the messages after an ID, the oldest first."""
         return self._visible(range(bisect_right(self._ids, message_id), len(self._ids)))
 
     def since(self, message_id: int) -> Iterator[Message]:
-        """Yield one, if it is there, and those after it."""
+        """Yield the messages from an ID on, the oldest first."""
         return self.after(message_id - 1)
 
     def before(self, message_id: int) -> Iterator[Message]:
-        """Yield the messages before one that need not be there, the newest first."""
+        """Yield the messages before an ID, the newest first."""
         return self._visible(range(bisect_left(self._ids, message_id) - 1, -1, -1))
 
     def _visible(self, indices: range) -> Iterator[Message]:

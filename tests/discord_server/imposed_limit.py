@@ -1,6 +1,6 @@
-"""Rate limits that tests put in force, whatever was asked for before: of any scope and length, by real time.
+"""Rate limits that tests impose, independent of earlier requests: of any scope and length, in real time.
 
-Clients wait for them in real time, so that no other clock is of use.
+Clients wait for them in real time, so another clock would be useless.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .rate_limit import LIMITS, MAJOR, UNBOUND, Bucket, Clock, Limit, Scope, Ver
 
 @dataclass(frozen=True)
 class Limitation:
-    """The scope and the length, in seconds, of a limit that is not in force yet."""
+    """The scope and the length, in seconds, of a limit before it is imposed."""
 
     scope: Scope
     seconds: float
@@ -23,7 +23,7 @@ class Limitation:
 
 @dataclass(frozen=True)
 class ImposedLimit:
-    """A limit in force, for one bucket unless its scope is global or Cloudflare's."""
+    """An imposed limit, for one bucket unless its scope is global or Cloudflare's."""
 
     scope: Scope
     bucket: Bucket
@@ -31,13 +31,13 @@ class ImposedLimit:
     since: float
 
     def covers(self, route: str, key: tuple[str, ...]) -> bool:
-        """Tell whether a request falls under it."""
+        """Return whether the limit applies to a request."""
         if self.scope == "cloudflare":
             return True
         return not route.startswith(UNBOUND) if self.scope == "global" else key == self.key
 
     def verdict(self, now: float) -> Verdict:
-        """Return what a request is answered meanwhile."""
+        """Return the verdict on a request during the limit."""
         wait = self.bucket.resets - now
         if self.scope == "cloudflare":
             return Verdict({"Retry-After": str(math.ceil(wait))}, wait, self.scope)
@@ -47,26 +47,26 @@ class ImposedLimit:
 
 @dataclass
 class ImposedLimits:
-    """The limits in force."""
+    """The imposed limits."""
 
     clock: Clock = time.time
     in_force: list[ImposedLimit] = field(default_factory=list)
 
     def begin(self, limitation: Limitation, call: Call, route: str) -> Verdict:
-        """Put a limit in force, which the request that meets it is refused by first."""
+        """Impose a limit, and return the verdict on the request that triggers it."""
         now = self.clock()
         limit = _limit(call, route)
         bucket = Bucket(limit, now + limitation.seconds)
-        begun = ImposedLimit(limitation.scope, bucket, _key(limit, call), now)
-        self.in_force.append(begun)
-        return begun.verdict(now)
+        imposed = ImposedLimit(limitation.scope, bucket, _key(limit, call), now)
+        self.in_force.append(imposed)
+        return imposed.verdict(now)
 
     def on(self, call: Call, route: str) -> ImposedLimit | None:
-        """Return the limit that a request falls under; of several, the one that ends last."""
+        """Return the limit that applies to a request; of several, the one that ends last."""
         now, key = self.clock(), _key(_limit(call, route), call)
         self.in_force = [each for each in self.in_force if each.bucket.resets > now]
-        hit = (each for each in self.in_force if each.covers(route, key))
-        return max(hit, key=lambda each: each.bucket.resets, default=None)
+        applicable = (each for each in self.in_force if each.covers(route, key))
+        return max(applicable, key=lambda each: each.bucket.resets, default=None)
 
 
 def _limit(call: Call, route: str) -> Limit:

@@ -1,4 +1,4 @@
-"""What a member did, and what the bot answered."""
+"""Interactions of members, and the bot's responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKEN_LIFE = timedelta(minutes=15)
 
 
 class InteractionKind(IntEnum):
-    """What the member did."""
+    """Discord's interaction types."""
 
     COMMAND = 2
     COMPONENT = 3
@@ -34,7 +34,7 @@ class InteractionKind(IntEnum):
 
 
 class CallbackKind(IntEnum):
-    """How the bot answered at first."""
+    """The types of the bot's first response."""
 
     MESSAGE = 4
     DEFERRED_MESSAGE = 5
@@ -50,7 +50,7 @@ WITH_RESOURCE = (CallbackKind.MESSAGE, CallbackKind.UPDATE)
 
 @dataclass(eq=False)
 class Interaction:
-    """An interaction and its answers so far."""
+    """An interaction and its responses so far."""
 
     id: int
     token: str
@@ -67,52 +67,52 @@ class Interaction:
 
     @property
     def age(self) -> timedelta:
-        """Return the time since the member did it, or more if it has expired."""
+        """Return the time since the interaction, or more if it was made to expire."""
         age = self.channel.world.clock() - moment(self.id)
         return age + 2 * TOKEN_LIFE if self.expired else age
 
     def expire(self) -> None:
-        """Let it be too late for any answer."""
+        """Make it too late for any response."""
         self.expired = True
 
     def acknowledge_elsewhere(self) -> None:
-        """Let another program with the bot's token be the first to answer."""
+        """Simulate a first response by another program with the bot's token."""
         self.acknowledge({"type": int(CallbackKind.DEFERRED_MESSAGE)})
 
     @property
     def acknowledged(self) -> CallbackKind | None:
-        """Return the kind of the first answer."""
+        """Return the type of the first response."""
         return None if self.callback is None else CallbackKind(self.callback["type"])
 
     @property
     def answered(self) -> bool:
-        """Tell whether the member has been told something, not just asked to wait."""
+        """Return whether the member has got a response other than a deferral."""
         return self.settled or (self.callback is not None and self.acknowledged not in DEFERRED)
 
     @property
     def answer(self) -> Message | None:
-        """Return the message that the member was answered with."""
+        """Return the response message that the member sees."""
         untouched = self.acknowledged is CallbackKind.DEFERRED_UPDATE and bool(self.followups)
         return self.followups[-1] if untouched else self.original
 
     @property
     def text(self) -> str:
-        """Return what the answer says."""
+        """Return the response's text."""
         return self.answer.text if self.answer else ""
 
     @property
     def ephemeral(self) -> bool:
-        """Tell whether just the member sees the answer."""
+        """Return whether only the member sees the response."""
         return self.answer is not None and self.answer.ephemeral
 
     @property
     def choices(self) -> list[Payload]:
-        """Return what autocomplete offers."""
+        """Return the choices of autocomplete."""
         data: Payload = (self.callback or {}).get("data") or {}
         return list(data.get("choices") or [])
 
     def acknowledge(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
-        """Take the bot's first answer."""
+        """Accept the bot's first response."""
         if self.age > TIME_TO_ACKNOWLEDGE:
             raise ApiError(10062)
         if self.callback is not None:
@@ -134,7 +134,7 @@ class Interaction:
         return self.message
 
     def follow_up(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> Message:
-        """Take a further message; the first one after a deferral is what the member waits for."""
+        """Accept a follow-up message; the first one after a deferral replaces the loading message."""
         if self.callback is None:
             raise ApiError(10015)
         self.settled = True
@@ -146,7 +146,7 @@ class Interaction:
         return message
 
     def edit(self, message: Message, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
-        """Change an answer."""
+        """Edit a response."""
         if Flag.LOADING in message.flags:
             self._fill(message, body, uploads)
         else:
@@ -154,7 +154,7 @@ class Interaction:
         self.settled = True
 
     def delete(self, message: Message) -> None:
-        """Take an answer back."""
+        """Delete a response."""
         if message.id in self.channel.messages:
             self.channel.remove(message)
         self.followups = [each for each in self.followups if each is not message]
@@ -162,7 +162,7 @@ class Interaction:
         self.settled = True
 
     def find(self, reference: str) -> Message:
-        """Return an answer by its id, or the first one by @original."""
+        """Return a response by its ID, or the first one by @original."""
         own = [self.original] if reference == "@original" else [self.original, *self.followups]
         for message in own:
             if message is not None and reference in ("@original", str(message.id)):
@@ -170,7 +170,7 @@ class Interaction:
         raise ApiError(10008)
 
     def _fill(self, message: Message, body: Payload, uploads: Uploads) -> None:
-        # Whether a deferred answer is private was settled when it was deferred.
+        # A deferral determines whether the response is private.
         message.write(body | {"flags": int(body.get("flags") or 0) & ~Flag.EPHEMERAL}, uploads)
         message.flags &= ~Flag.LOADING
 
@@ -187,7 +187,7 @@ class Interaction:
 
     @property
     def owners(self) -> Payload:
-        """Return for whom the application is installed: the guild (0), or just the member (1)."""
+        """Return for whom the application is installed: the guild (0), or only the member (1)."""
         guild = self.channel.guild
         return {"0": str(guild.id)} if guild.joined else {"1": str(self.member.id)}
 
@@ -207,7 +207,7 @@ class Interaction:
         return {"id": str(self.id), "type": int(InteractionKind.COMMAND), "user": self.member.user.payload(), **owners}
 
     def payload(self, data: Payload, member_permissions: int | None) -> Payload:
-        """Return it as INTERACTION_CREATE brings it, with what the member did."""
+        """Return the interaction as in INTERACTION_CREATE."""
         guild, channel = self.channel.guild, self.channel
         may = guild.permissions_of(self.member, channel) if member_permissions is None else member_permissions
         permissions = {"permissions": str(int(may))}
@@ -234,7 +234,7 @@ class Interaction:
         }
 
     def callback_payload(self) -> Payload:
-        """Return what the bot is told when it asked with_response."""
+        """Return the reply to a callback with `with_response`."""
         summary: Payload = {"id": str(self.id), "type": int(self.kind)}
         if self.original is not None:
             summary |= {

@@ -1,4 +1,4 @@
-"""From what a member would type or click to the data of an interaction."""
+"""Conversion of a member's input to the data of an interaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .user import Member
 
 
 class OptionKind(IntEnum):
-    """Discord's numbers for the types of options that matter here."""
+    """Discord's types of command options."""
 
     SUB_COMMAND = 1
     SUB_COMMAND_GROUP = 2
@@ -32,7 +32,7 @@ class OptionKind(IntEnum):
     MENTIONABLE = 9
 
 
-# Of a channel that is an option's value, Discord documents these, and just these where it is a thread.
+# The fields that Discord documents for a thread as an option's value.
 THREAD_FIELDS = (
     "id",
     "type",
@@ -51,7 +51,7 @@ NESTED = (OptionKind.SUB_COMMAND, OptionKind.SUB_COMMAND_GROUP)
 
 @dataclass
 class Resolved:
-    """The objects that an interaction's data refers to."""
+    """The objects to which an interaction's data refers."""
 
     guild: Guild
     member: Member
@@ -59,7 +59,7 @@ class Resolved:
     found: dict[str, Payload] = field(default_factory=dict)
 
     def value(self, value: Any) -> Any:
-        """Return how data names a value, and remember what it names."""
+        """Return a value as in the data, and record the object to which it refers."""
         if isinstance(value, Channel):
             self._keep("channels", value.id, self._channel(value))
         elif isinstance(value, Role):
@@ -84,7 +84,7 @@ class Resolved:
 
 @dataclass
 class Invocation:
-    """A slash command as a member fills it in."""
+    """A slash command with a member's options."""
 
     command: Command
     path: Sequence[str]
@@ -100,7 +100,7 @@ class Invocation:
         for name, kind in reversed(names):
             options = [{"name": name, "type": int(kind), "options": options}]
         data: Payload = {"id": str(self.command.id), "name": self.path[0], "type": 1, "options": options}
-        # Discord resolves nothing while a member is still typing.
+        # Discord doesn't resolve objects during autocomplete.
         return data | ({"resolved": self.resolved.found} if self.resolved.found and not self.focused else {})
 
     def _schema(self) -> tuple[list[Payload], list[tuple[str, OptionKind]]]:
@@ -159,14 +159,14 @@ GUESSES: Sequence[tuple[type, OptionKind]] = (
 
 
 def _kind(value: Any) -> OptionKind:
-    """Guess the type of an option that is not registered."""
+    """Guess the type of an unregistered option."""
     return next((kind for of, kind in GUESSES if isinstance(value, of)), OptionKind.STRING)
 
 
 def click_data(
     message: Message, custom_id: str, values: Sequence[Any] | None, resolved: Resolved, *, unchecked: bool = False
 ) -> Payload:
-    """Return the data of a click on a button, or of choosing in a select menu."""
+    """Return the data of a click on a button, or of a choice in a select menu."""
     component = _component(message, custom_id, values, unchecked=unchecked)
     if component.get("disabled") and not unchecked:
         raise ValueError(f"{custom_id} is disabled")

@@ -1,4 +1,4 @@
-"""What requests asked for and is done only some time after they were answered."""
+"""Effects of requests that happen some time after the response."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from .snowflake import Clock
 
 Effect: TypeAlias = Callable[[], object]
 
-# How often the clock is looked at, in seconds of real time: it may be one that stands still, or that jumps.
-GLANCE = 0.02
+# The interval between two checks of the clock, in seconds of real time: the clock may be stopped, or jump.
+POLL_SECONDS = 0.02
 
 
 @dataclass
 class LateEffects:
-    """Effects and when they come, by a clock."""
+    """Effects and their times."""
 
     clock: Clock
     waiting: list[tuple[datetime, Effect]] = field(default_factory=list)
 
     def add(self, seconds: float, effect: Effect) -> None:
-        """Let an effect come after so many seconds."""
+        """Schedule an effect after a number of seconds."""
         self.waiting.append((self.clock() + timedelta(seconds=seconds), effect))
 
-    def come(self) -> bool:
-        """Let those come that are due, the earliest first, and tell whether there were any."""
+    def apply_due(self) -> bool:
+        """Apply the effects that are due, the earliest first; return whether there were any."""
         now = self.clock()
         due = sorted((each for each in self.waiting if each[0] <= now), key=lambda each: each[0])
         self.waiting = [each for each in self.waiting if each[0] > now]
@@ -40,24 +40,24 @@ class LateEffects:
 
 @dataclass
 class Watch:
-    """Lets effects come without a request, while there are any to wait for."""
+    """Applies effects independently of requests."""
 
     effects: LateEffects
     changes: Changes
     task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Watch the clock, unless that goes on already."""
+        """Start watching the clock, unless it is being watched."""
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._watch())
 
     def stop(self) -> None:
-        """Watch it no more; what has not come yet waits for another start."""
+        """Stop watching the clock; remaining effects wait for another start."""
         if self.task is not None:
             self.task.cancel()
 
     async def _watch(self) -> None:
         while self.effects.waiting:
-            if self.effects.come():
+            if self.effects.apply_due():
                 self.changes.notify()
-            await asyncio.sleep(GLANCE)
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What members do: they use commands, type, and click."""
+"""Actions of members: they use commands, type, and click."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .world import World
 
 
 class How(TypedDict, total=False):
-    """How a member does something.
+    """Options of a member's action.
 
-    The guild's owner does it unless there is a `member`. `prepare` is called with the interaction before the bot hears
-    of it, for example with Interaction.expire. What is `unchecked` need not be registered, offered or there: an old
-    or a broken client sends it all the same. If `documented`, threads that are chosen have only those fields that
+    `member` defaults to the guild's owner. `prepare` is called with the interaction before the bot receives it, for
+    example with Interaction.expire. An `unchecked` command or component need not exist, as with an old or broken
+    client. If `documented`, chosen threads have only the fields that
     Discord documents.
     """
 
@@ -34,7 +34,7 @@ class How(TypedDict, total=False):
 
 
 class MemberActions:
-    """Plays the members of a world. Members, roles and channels are given as the objects."""
+    """Plays the members of a world. Members, roles and channels are passed as objects."""
 
     world: World
     gateway: Gateway
@@ -49,7 +49,7 @@ class MemberActions:
         deferred_too: bool = True,
         **how: Unpack[How],
     ) -> Interaction:
-        """Use a slash command, and wait for the answer, also for one that is deferred."""
+        """Use a slash command, and wait for the response, even if it is deferred."""
         interaction = self.invoke(channel, command, options, **how)
         return await self._answered(interaction, f"an answer to /{command}", deferred_too=deferred_too)
 
@@ -69,7 +69,7 @@ class MemberActions:
         focused: str | None = None,
         **how: Unpack[How],
     ) -> list[Payload]:
-        """Type an option, the last one given unless another is focused, and return what the bot offers."""
+        """Type an option (the last one unless another is focused), and return the bot's choices."""
         interaction = self.type_option(channel, command, options, focused=focused, **how)
         return (await self._answered(interaction, f"choices for /{command}")).choices
 
@@ -96,7 +96,7 @@ class MemberActions:
         deferred_too: bool = True,
         **how: Unpack[How],
     ) -> Interaction:
-        """Click a button, or choose in a select menu, of a message or of an answer, and wait for the answer."""
+        """Click a button or choose in a select menu of a message, and wait for the response."""
         interaction = self.press(target, custom_id, values, **how)
         return await self._answered(interaction, f"an answer to {custom_id}", deferred_too=deferred_too)
 
@@ -107,7 +107,7 @@ class MemberActions:
         values: Sequence[Any] | None = None,
         **how: Unpack[How],
     ) -> Interaction:
-        """Click a button, or choose in a select menu."""
+        """Click a button or choose in a select menu."""
         message = target.answer if isinstance(target, Interaction) else target
         if message is None:
             raise LookupError("there is no message to click on")
@@ -118,13 +118,13 @@ class MemberActions:
     async def submit(
         self, channel: Channel, custom_id: str, components: Sequence[Payload] = (), **how: Unpack[How]
     ) -> Interaction:
-        """Send a form, and wait for the answer."""
+        """Submit a modal, and wait for the response."""
         data: Payload = {"custom_id": custom_id, "components": list(components)}
         interaction = self._begin(InteractionKind.MODAL, channel, None, data, how)
         return await self._answered(interaction, f"an answer to {custom_id}")
 
     def replay(self, interaction: Interaction) -> None:
-        """Tell the bot of an interaction again, as if it were the first time."""
+        """Send an interaction to the bot again."""
         self.gateway.dispatch(interaction.channel.guild.id, "INTERACTION_CREATE", interaction.event)
 
     def _invocation(self, channel: Channel, command: str, options: Mapping[str, Any], how: How) -> Invocation:
@@ -141,19 +141,19 @@ class MemberActions:
             return Command(self.world.snowflakes.next(), 0, self.world.snowflakes.next(), {"name": name})
 
     def _resolved(self, channel: Channel, how: How) -> Resolved:
-        return Resolved(channel.guild, _who(channel, how), documented=how.get("documented", False))
+        return Resolved(channel.guild, _member(channel, how), documented=how.get("documented", False))
 
     def _begin(
         self, kind: InteractionKind, channel: Channel, message: Message | None, data: Payload, how: How
     ) -> Interaction:
-        interaction = self.world.begin(kind, channel, _who(channel, how), message)
+        interaction = self.world.begin(kind, channel, _member(channel, how), message)
         how.get("prepare", _nothing)(interaction)
         self._dispatch(interaction, data, how.get("member_permissions"))
         return interaction
 
     def _dispatch(self, interaction: Interaction, data: Payload, permissions: int | None) -> None:
         guild = interaction.channel.guild
-        if not any(session.hears(guild.id) for session in self.gateway.connected()):
+        if not any(session.serves(guild.id) for session in self.gateway.connected()):
             raise RuntimeError(f"no bot is connected for {guild.name}")
         interaction.event = interaction.payload(data, permissions)
         self.replay(interaction)
@@ -166,7 +166,7 @@ class MemberActions:
         return interaction
 
 
-def _who(channel: Channel, how: How) -> Member:
+def _member(channel: Channel, how: How) -> Member:
     return how.get("member") or channel.guild.owner
 
 

@@ -1,4 +1,4 @@
-"""Who a message really pings."""
+"""The roles and users that a message actually pings."""
 
 import re
 
@@ -20,7 +20,7 @@ def pinged_users(text: str, allowed: Payload | None) -> list[int]:
 
 
 def pings_everyone(text: str, allowed: Payload | None) -> bool:
-    """Tell whether a text pings everybody."""
+    """Return whether a text pings everyone."""
     return bool(EVERYONE.search(text)) and (allowed is None or "everyone" in allowed.get("parse", []))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Flag(IntFlag):
-    """What a message is marked as."""
+    """Discord's message flags."""
 
     CROSSPOSTED = 1 << 0
     IS_CROSSPOST = 1 << 1
@@ -72,49 +72,49 @@ class Message:
 
     @property
     def created_at(self) -> datetime:
-        """Return when it was sent."""
+        """Return the time at which the message was sent."""
         return moment(self.id)
 
     @property
     def ephemeral(self) -> bool:
-        """Tell whether just one member sees it."""
+        """Return whether only one member sees the message."""
         return Flag.EPHEMERAL in self.flags
 
     @property
     def text(self) -> str:
-        """Return all that it says: its content, its embeds and its text displays, a line each."""
+        """Return the message's whole text: its content, embeds and text displays, one line each."""
         return "\n".join(filter(None, [self.content, *embed.texts(self.embeds), *texts(self.components)]))
 
     @property
     def mentioning_text(self) -> str:
-        """Return what can ping somebody: an embed pings nobody."""
+        """Return the text that can ping; embeds can't."""
         return "\n".join([self.content, *texts(self.components)])
 
     @property
     def custom_ids(self) -> list[str]:
-        """Return the custom ids of its components, as drawn."""
+        """Return the custom IDs of the components in display order."""
         return [component["custom_id"] for component in walk(self.components) if "custom_id" in component]
 
     @property
     def pinged_roles(self) -> list[int]:
-        """Return the roles that it pings."""
+        """Return the roles that the message pings."""
         return pinged_roles(self.mentioning_text, self.allowed_mentions)
 
     @property
     def empty(self) -> bool:
-        """Tell whether there is nothing to see."""
+        """Return whether the message has no visible content."""
         return not (self.content or self.embeds or self.components or self.attachments or self.poll)
 
     def make_odd(self, change: Change) -> None:
-        """Let it be sent otherwise than Discord documents messages; see oddity.MESSAGE_ODDITIES."""
+        """Send the message in an undocumented form from now on; see oddity.MESSAGE_ODDITIES."""
         self.channel.world.oddities.changes[self.id] = change
 
     def component(self, custom_id: str) -> Payload:
-        """Return the component that has a custom id."""
+        """Return the component with a custom ID."""
         return find(self.components, custom_id)
 
     def write(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
-        """Take over what a request says, and leave the rest."""
+        """Apply a request's fields, and keep the others."""
         flags = self.flags | Flag(body.get("flags") or 0) & SENDABLE
         kept = {"content": self.content, "embeds": self.embeds}
         check_message(kept | body, components_v2=Flag.COMPONENTS_V2 in flags)
@@ -138,7 +138,7 @@ class Message:
         return Attachment(self.channel.world.snowflakes.next(), upload.filename, upload.content)
 
     def edit(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
-        """Change it as a request says."""
+        """Edit the message according to a request."""
         if self.poll:
             raise ApiError(520003)
         self.write(body, uploads)
@@ -147,20 +147,20 @@ class Message:
             copy.take_over(self)
 
     def take_over(self, origin: Message) -> None:
-        """Say what the published message says that this one repeats, without its components, as Discord does."""
+        """Copy the contents of the published message, without its components, as Discord does."""
         self.content, self.embeds = origin.content, origin.embeds
         self.attachments, self.allowed_mentions = origin.attachments, {"parse": []}
         self.flags |= origin.flags & SENDABLE & ~Flag.COMPONENTS_V2
         self.edited_at = origin.edited_at
 
     def delete(self) -> None:
-        """Take it out of its channel; what repeats it stays, and is marked."""
+        """Delete the message; published copies are kept and marked."""
         self.channel.remove(self)
         for copy in self.crossposts:
             copy.flags |= Flag.SOURCE_MESSAGE_DELETED
 
     def payload(self) -> Payload:
-        """Return it as Discord's history has it, without the nonce."""
+        """Return the message as in Discord's history, without the nonce."""
         return {
             "id": str(self.id),
             "channel_id": str(self.channel.id),
@@ -180,15 +180,15 @@ class Message:
         }
 
     def starter(self, message_id: int, thread: Thread) -> Message:
-        """Return what a thread that is opened on this message begins with."""
+        """Return the first message of a thread that is opened on this message."""
         return Message(message_id, thread, thread.owner, THREAD_STARTER, started_from=self)
 
     def pointer(self) -> Payload:
-        """Return how another message refers to it."""
+        """Return a message reference to the message."""
         return self.channel.pointer() | {"message_id": str(self.id)}
 
     def end_poll(self) -> None:
-        """Close its poll; another message says what came of it."""
+        """End the message's poll; another message has the result."""
         if self.poll is None:
             raise ApiError(520006)
         if self.poll.ended:
@@ -198,7 +198,7 @@ class Message:
         result.embeds = [self.poll.result_embed()]
 
     def seen_payload(self) -> Payload:
-        """Return it as the bot reads it, who without an intent sees what others wrote only where it is mentioned."""
+        """Return the message as the bot reads it; without the intent, most of others' content is hidden."""
         world, payload = self.channel.world, self.payload()
         mentioned = any(user["id"] == str(world.bot.id) for user in payload["mentions"])
         if self.author == world.bot or mentioned or world.application.reads_content:
@@ -207,7 +207,7 @@ class Message:
         return {key: value for key, value in (payload | hidden).items() if key != "poll"}
 
     def created_payload(self) -> Payload:
-        """Return it as its sender is answered, with the nonce."""
+        """Return the message as in the response to its sender, with the nonce."""
         return self.payload() | ({} if self.nonce is None else {"nonce": self.nonce})
 
     def _mentions_payload(self) -> Payload:

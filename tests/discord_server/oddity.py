@@ -1,6 +1,6 @@
-"""Objects that are sent otherwise than Discord documents them, and that are there until they are taken away.
+"""Objects that are permanently sent in an undocumented form.
 
-What is changed is what is sent, after it was checked against Discord's document; the world stays as it is.
+A response is changed after it was checked against Discord's OpenAPI document; the world isn't affected.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ UNKNOWN_COMPONENT: Final = 250
 
 @dataclass
 class Oddities:
-    """The changes, by the ids of the messages that they are made to."""
+    """The changes by message ID."""
 
     changes: dict[int, Change] = field(default_factory=dict)
 
     def apply(self, node: Any) -> Any:
-        """Return JSON with the changes, in whatever it lists or nests."""
+        """Return JSON with the changes applied at any depth."""
         if not self.changes:
             return node
         if isinstance(node, list):
@@ -42,32 +42,32 @@ def _unchanged(payload: Payload) -> Payload:
 
 
 def null_thread(message: Payload) -> Payload:
-    """Let a message have a thread that is null."""
+    """Set a message's thread to null."""
     return message | {"thread": None}
 
 
 def unknown_components(message: Payload) -> Payload:
-    """Let a message have components that no library knows."""
+    """Give a message components that no library knows."""
     return message | {"components": [{"type": UNKNOWN_COMPONENT, "id": 1, "components": [{"type": UNKNOWN_COMPONENT}]}]}
 
 
 def unknown_kind(message: Payload) -> Payload:
-    """Let a message be of a type that no library knows."""
+    """Give a message a type that no library knows."""
     return message | {"type": 250}
 
 
 def bare_author(message: Payload) -> Payload:
-    """Leave out of an author all but the id."""
+    """Reduce the author to the ID."""
     return message | {"author": {"id": message["author"]["id"]}}
 
 
 def no_author(message: Payload) -> Payload:
-    """Leave out the author."""
+    """Omit the author."""
     return {key: value for key, value in message.items() if key != "author"}
 
 
 def webhook_author(message: Payload) -> Payload:
-    """Let a message be a webhook's, whose author has few fields and is nobody's account."""
+    """Give a message a webhook as its author, which has few fields and isn't an account."""
     author = {"id": message["author"]["id"], "username": "Captain Hook", "avatar": None, "discriminator": "0000"}
     return message | {"author": author | {"bot": True}, "webhook_id": author["id"]}
 
@@ -80,4 +80,4 @@ MESSAGE_ODDITIES: Final[dict[str, Change]] = {
     "no author": no_author,
     "by a webhook": webhook_author,
 }
-"""All of them, by what they are called in reports."""
+"""All changes of messages, by their names in reports."""

@@ -1,6 +1,6 @@
-"""Discord's OpenAPI document, against which requests and answers are checked.
+"""Checks requests and responses against Discord's OpenAPI document.
 
-The document is not part of this repository: it is looked for at the path in WEEKBOT_TEST_OPENAPI, or else beside the
+The document is not part of this repository. Its path is WEEKBOT_TEST_OPENAPI; the default is beside the
 repository. Without it, nothing is checked.
 """
 
@@ -26,38 +26,38 @@ BESIDE = Path(__file__).parents[3] / "shared" / "discord-openapi.json"
 
 URI = "urn:discord"
 JSON = "application/json"
-LONGEST = 300
-MOST_SHOWN = 20
+MAX_MESSAGE_LENGTH = 300
+MAX_SHOWN = 20
 
 
 Pointer: TypeAlias = tuple[str, ...]
-"""The keys that lead to a part of the document."""
+"""The keys of a part of the document."""
 
 
 def find() -> Path | None:
-    """Return where the document is, if it is anywhere."""
+    """Return the document's path, if it exists."""
     path = Path(os.environ.get(VARIABLE, BESIDE))
     return path if path.is_file() else None
 
 
 @cache
 def read(path: Path) -> Document:
-    """Return the document that is kept there."""
+    """Read the document."""
     return Document(_amended(json.loads(path.read_bytes())))
 
 
 def require_none(found: Sequence[str]) -> None:
-    """Raise an AssertionError that names violations, the first of them if they are many."""
+    """Raise an AssertionError with the first violations, if there are any."""
     if found:
-        shown = "\n".join(found[:MOST_SHOWN])
+        shown = "\n".join(found[:MAX_SHOWN])
         raise AssertionError(f"{len(found)} violations of Discord's OpenAPI document, such as\n{shown}")
 
 
 def _amended(content: Payload) -> Payload:
-    """Return the document with what only Discord's prose has, and what Discord takes from discord.py all the same."""
+    """Add what only Discord's prose documents, and what Discord accepts from discord.py nevertheless."""
     schemas = content["components"]["schemas"]
     schemas["ChannelTypes"]["oneOf"].append({"const": 16, "title": "GUILD_MEDIA"})  # as the prose has it
-    # The code of an error within a form is a text, also in the prose's examples.
+    # The code of a form error is a string, as in the prose's examples.
     detail = {"code": {"type": "string"}, "message": {"type": "string"}}
     schemas["InnerErrors"]["properties"]["_errors"]["items"] = {"type": "object", "properties": detail}
     schemas["MessageAttachmentRequest"]["properties"]["id"] = {"type": ["integer", "string"]}
@@ -72,13 +72,13 @@ def _amended(content: Payload) -> Payload:
 
 
 def violations(method: str, path: str, query: Mapping[str, Any], body: Any) -> list[str]:
-    """Return what is wrong with a request, by its path below the API's address and its JSON body, None for none."""
+    """Return the violations of a request, given its path below the API's URL and its JSON body (None: no body)."""
     place = find()
     return read(place).of_request(method, path, query, body) if place else []
 
 
 def violations_of_answer(method: str, path: str, status: int, body: Any) -> list[str]:
-    """Return what is wrong with the answer to a request."""
+    """Return the violations of the response to a request."""
     place = find()
     return read(place).of_answer(method, path, status, body) if place else []
 
@@ -90,7 +90,7 @@ def _request_schema(content: Payload, path: str, method: str) -> Payload:
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of a path template, and the values that stand in the path."""
+    """A method, a path template, and the values in the path."""
 
     method: str
     template: str
@@ -98,22 +98,22 @@ class Operation:
 
     @property
     def pointer(self) -> Pointer:
-        """Return where the document describes it."""
+        """Return the operation's keys in the document."""
         return "paths", self.template, self.method.lower()
 
 
 class Document:
-    """The document, and validators of its parts, made when they are first needed."""
+    """The document, and validators of its parts, which are created when first needed."""
 
     def __init__(self, content: Payload) -> None:
         self._content = content
         self._registry = Registry([(URI, content)], draft=Draft202012)
         self._validators: dict[tuple[Pointer, bool], Draft202012Validator] = {}
-        # A name goes before a parameter: ".../messages/pins" is no message's id.
+        # Names take precedence over parameters: "pins" in ".../messages/pins" isn't a message ID.
         self._patterns = [(_pattern(path), path) for path in sorted(content["paths"], key=lambda each: each.count("{"))]
 
     def of_request(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> list[str]:
-        """Return what is wrong with a request."""
+        """Return the violations of a request."""
         operation = self._operation(method, path)
         if operation is None:
             return [f"{method} {path}: no such operation"]
@@ -121,7 +121,7 @@ class Document:
         return [f"{method} {path}: {each}" for each in found]
 
     def of_answer(self, method: str, path: str, status: int, body: Any) -> list[str]:
-        """Return what is wrong with an answer; one to an unknown request has its own violation already."""
+        """Return the violations of a response; an unknown operation is already a violation of the request."""
         operation = self._operation(method, path)
         if operation is None:
             return []
@@ -154,7 +154,7 @@ class Document:
 
     def _of_parameter(self, pointer: Pointer, value: Any) -> list[str]:
         validator = self._validator((*pointer, "schema"))
-        if any(validator.is_valid(meant) for meant in _meant(value)):
+        if any(validator.is_valid(parsed) for parsed in _interpretations(value)):
             return []
         return _messages(validator.iter_errors(value))
 
@@ -189,7 +189,7 @@ class Document:
         return tuple(reference.split("/")[1:]) if reference else pointer
 
     def _validator(self, pointer: Pointer, *, closed: bool = False) -> Draft202012Validator:
-        """Return the validator of a part; a closed one also objects to keys that the part does not name."""
+        """Return the validator of a part; a closed one also rejects unknown keys."""
         if (pointer, closed) not in self._validators:
             fragment = "/".join(key.replace("~", "~0").replace("/", "~1") for key in ("", *pointer))
             schema = {"$ref": f"{URI}#{quote(fragment)}"} | ({"unevaluatedProperties": False} if closed else {})
@@ -202,8 +202,8 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))
 
 
-def _meant(value: Any) -> Iterator[Any]:
-    # A query has just texts: "1" may be meant as a number or as a boolean, and a number becomes a text.
+def _interpretations(value: Any) -> Iterator[Any]:
+    # A query contains only strings: "1" can stand for a number or a boolean, and a number becomes a string.
     yield value
     yield str(value)
     text = str(value).lower()
@@ -222,10 +222,10 @@ def _place(error: ValidationError) -> str:
 
 
 def _innermost(error: ValidationError) -> ValidationError:
-    # Of alternatives that all fail, the one that was meant is of the right type and fails deepest.
+    # Of alternatives that all fail, the intended one has the right type and fails deepest.
     alternatives = getattr(error.kind, "context", [])
-    meant = [each for each in alternatives if not any(_is_about_type(every) for every in each)] or alternatives
-    inner = map(_innermost, chain.from_iterable(meant))
+    intended = [each for each in alternatives if not any(_is_about_type(every) for every in each)] or alternatives
+    inner = map(_innermost, chain.from_iterable(intended))
     return max(inner, key=lambda each: len(each.instance_path), default=error)
 
 
@@ -234,4 +234,8 @@ def _is_about_type(error: ValidationError) -> bool:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
+    return (
+        text
+        if len(text) <= MAX_MESSAGE_LENGTH
+        else f"{text[: MAX_MESSAGE_LENGTH // 2]} … {text[-MAX_MESSAGE_LENGTH // 2 :]}"
+    )

@@ -1,4 +1,4 @@
-"""Permission bits and a channel's exceptions to them."""
+"""Permission bits and channel overwrites."""
 
 from dataclasses import dataclass
 from enum import IntFlag
@@ -7,7 +7,7 @@ from .payload import Payload
 
 
 class Permission(IntFlag):
-    """The bits that this server looks at, or that tests are likely to name."""
+    """The bits that this server checks or that tests use."""
 
     ADMINISTRATOR = 1 << 3
     MANAGE_CHANNELS = 1 << 4
@@ -46,7 +46,7 @@ BOT_DEFAULT = (
 
 @dataclass
 class Overwrite:
-    """What a channel allows or denies to a role (kind 0) or a member (kind 1)."""
+    """A channel's overwrite for a role (kind 0) or a member (kind 1)."""
 
     target_id: int
     kind: int
@@ -54,5 +54,5 @@ class Overwrite:
     deny: int = 0
 
     def payload(self) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the overwrite as Discord sends it."""
         return {"id": str(self.target_id), "type": self.kind, "allow": str(self.allow), "deny": str(self.deny)}

@@ -1,4 +1,4 @@
-"""Polls, which are part of a message."""
+"""Polls of messages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 from .payload import Payload
 
 LAYOUT: Final = 1
-USUAL_HOURS: Final = 24
+DEFAULT_HOURS: Final = 24
 
 
 @dataclass
 class Poll:
-    """A question, its answers by their ids from 1 on, and who voted for which."""
+    """A question, its answers by their IDs from 1 on, and the votes."""
 
     question: Payload
     answers: dict[int, Payload]
@@ -25,17 +25,17 @@ class Poll:
 
     @classmethod
     def begin(cls, body: Payload, now: datetime) -> Poll:
-        """Make a poll as a request says."""
+        """Create a poll from a request."""
         answers = {number: answer["poll_media"] for number, answer in enumerate(body["answers"], 1)}
-        expires_at = now + timedelta(hours=body.get("duration") or USUAL_HOURS)
+        expires_at = now + timedelta(hours=body.get("duration") or DEFAULT_HOURS)
         return cls(body["question"], answers, bool(body.get("allow_multiselect")), expires_at)
 
     def vote(self, member_id: int, answer_id: int) -> None:
-        """Let a member vote for an answer, besides any other one."""
+        """Add a member's vote for an answer, beside any other votes."""
         self.votes.setdefault(answer_id, set()).add(member_id)
 
     def payload(self, own_id: int) -> Payload:
-        """Return it as the account with this id sees it."""
+        """Return the poll as the account with this ID sees it."""
         return {
             "question": self.question,
             "answers": [{"answer_id": number, "poll_media": media} for number, media in self.answers.items()],
@@ -46,12 +46,12 @@ class Poll:
         }
 
     def _counts(self, own_id: int) -> list[Payload]:
-        # Discord leaves out the answers without votes.
+        # Discord omits answers without votes.
         counted = sorted(self.votes.items())
         return [{"id": each, "count": len(voters), "me_voted": own_id in voters} for each, voters in counted]
 
     def result_embed(self) -> Payload:
-        """Return what the message says that tells of the end."""
+        """Return the embed of the message about the poll's end."""
         total = sum(map(len, self.votes.values()))
         fields = {"poll_question_text": self.question["text"], "total_votes": str(total)}
         return {

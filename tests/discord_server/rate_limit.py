@@ -1,7 +1,7 @@
-"""Discord's rate limits: how many requests pass, and what the others are told. Pure, with its clock passed in.
+"""Discord's rate limits: which requests pass, and the responses to the others. Pure logic with an injected clock.
 
-Discord documents how limits are told: https://docs.discord.com/developers/topics/rate-limits. What the limit of a route
-is, it does not say; the numbers here are what authors of bots have seen.
+Discord documents the format of limits: https://docs.discord.com/developers/topics/rate-limits. It doesn't document
+the limits of routes; the numbers here are what bot authors have observed.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import Final, Literal, TypeAlias
 from .payload import Payload
 
 Clock: TypeAlias = Callable[[], float]
-"""Tells the time, in seconds since 1970."""
+"""Returns the time in seconds since 1970."""
 
 Scope: TypeAlias = Literal["user", "global", "shared", "cloudflare"]
-"""What a limit is of; Cloudflare's is of an address, and is not told as Discord's are."""
+"""The scope of a limit; Cloudflare's applies to an IP address and has another format."""
 
 PER_SECOND: Final = 50
 INVALID_STATUSES: Final = (401, 403, 429)
 MOST_INVALID: Final = 10_000
 INVALID_WINDOW: Final = 600.0
 
-# discord.py takes a 429 without this header for a ban by Cloudflare and does not retry it.
+# discord.py treats a 429 without this header as a ban by Cloudflare and doesn't retry it.
 VIA: Final = {"Via": "1.1 google"}
 
-# Answers to interactions are outside the global limit.
+# Responses to interactions are exempt from the global limit.
 UNBOUND: Final = ("/interactions/", "/webhooks/")
 
 MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "webhook_token")
@@ -44,7 +44,7 @@ PINS: Final = (f"{MESSAGES}/pins/{{message_id}}", f"{CHANNEL}/pins/{{message_id}
 
 @dataclass(frozen=True)
 class Limit:
-    """So many requests in so many seconds, of some operations together, for each channel, guild or webhook."""
+    """`requests` requests of some operations in `seconds` seconds, for each channel, guild or webhook."""
 
     requests: int
     seconds: float
@@ -53,7 +53,7 @@ class Limit:
 
     @cached_property
     def hash(self) -> str:
-        """Return the name by which clients know it."""
+        """Return the bucket's hash for clients."""
         return md5(self.operations[0].encode(), usedforsecurity=False).hexdigest()
 
 
@@ -61,7 +61,7 @@ LIMITS: Final = (
     Limit(5, 5, [f"POST {MESSAGES}"]),
     Limit(5, 5, [f"PATCH {MESSAGE}"]),
     Limit(5, 1, [f"DELETE {MESSAGE}"]),
-    # It counts what everybody publishes in the channel, not just the bot.
+    # It counts messages that anyone publishes in the channel, not only the bot.
     Limit(10, 3600, [f"POST {MESSAGE}/crosspost"], scope="shared"),
     Limit(50, 300, [f"POST {CHANNEL}/threads", f"POST {MESSAGE}/threads"]),
     Limit(5, 5, [f"{method} {path}" for path in PINS for method in ("PUT", "DELETE")]),
@@ -72,14 +72,14 @@ LIMITS: Final = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a request passes, which it does with nothing to wait for, and the headers of its answer either way."""
+    """The headers of a response, and the seconds to wait; a request with nothing to wait for passes."""
 
     headers: Mapping[str, str]
     wait: float = 0.0
     scope: Scope = "user"
 
     def body(self) -> Payload:
-        """Return what is answered to a request that does not pass."""
+        """Return the response body for a request that doesn't pass."""
         is_global = self.scope == "global"
         return {"message": "You are being rate limited.", "retry_after": self.wait, "global": is_global, "code": 0}
 
@@ -89,33 +89,33 @@ PASSES: Final = Verdict({})
 
 @dataclass
 class SlidingWindow:
-    """Lets no more than so many through in any stretch of so many seconds."""
+    """Lets at most `most` requests pass in any window of `seconds` seconds."""
 
     most: int
     seconds: float
     passed: deque[float] = field(default_factory=deque)
 
     def wait(self, now: float) -> float:
-        """Return the seconds until another one may pass, 0 for now."""
+        """Return the seconds until another request may pass; 0 if it may pass now."""
         while self.passed and self.passed[0] + self.seconds <= now:
             self.passed.popleft()
         return self.passed[0] + self.seconds - now if len(self.passed) >= self.most else 0.0
 
     def pass_one(self, now: float) -> None:
-        """Let one through."""
+        """Let a request pass."""
         self.passed.append(now)
 
 
 @dataclass
 class Bucket:
-    """Lets so many through from its first request on until it is full again, all at once."""
+    """Lets a number of requests pass from the first one until it is refilled, all at once."""
 
     limit: Limit
     resets: float = -math.inf
     left: int = 0
 
     def take(self, now: float) -> bool:
-        """Let one through, if any is left."""
+        """Let a request pass, if any is left."""
         if now >= self.resets:
             self.left, self.resets = self.limit.requests, now + self.limit.seconds
         passes = self.left > 0
@@ -123,7 +123,7 @@ class Bucket:
         return passes
 
     def headers(self, now: float) -> dict[str, str]:
-        """Return what every answer tells of it."""
+        """Return the rate limit headers of every response."""
         return {
             "X-RateLimit-Limit": str(self.limit.requests),
             "X-RateLimit-Remaining": str(self.left),
@@ -139,15 +139,15 @@ class RateLimits:
     def __init__(
         self, per_second: int | None = PER_SECOND, limits: Sequence[Limit] = LIMITS, clock: Clock = time.time
     ) -> None:
-        # Discord says 50 requests a second, not when a second begins. Other libraries take it to begin with its first
-        # request. No window is stricter than a sliding one: what passes here passes however Discord counts.
+        # Discord documents 50 requests a second, but not when a second starts. Other libraries let it start with the
+        # first request. No window is stricter than a sliding one: requests that pass here pass in any case.
         self._window = SlidingWindow(per_second, 1.0) if per_second else None
         self._limits = {operation: limit for limit in limits for operation in limit.operations}
         self._buckets: dict[tuple[str, ...], Bucket] = {}
         self._clock = clock
 
     def take(self, method: str, route: str, parameters: Mapping[str, str]) -> Verdict:
-        """Count a request, by its path's template and what stands in the path, and tell whether it passes."""
+        """Count a request, given its path template and the path's parameters, and return the verdict."""
         now = self._clock()
         if self._window and not route.startswith(UNBOUND):
             if wait := self._window.wait(now):
@@ -169,13 +169,13 @@ class RateLimits:
 
 
 def refusal(wait: float, scope: Scope, headers: Mapping[str, str]) -> Verdict:
-    """Refuse a request for so many seconds."""
-    told = {"Retry-After": str(math.ceil(wait)), "X-RateLimit-Scope": scope}
-    return Verdict({**VIA, **headers, **told}, _up(wait), scope)
+    """Refuse a request, with a wait in seconds."""
+    extra = {"Retry-After": str(math.ceil(wait)), "X-RateLimit-Scope": scope}
+    return Verdict({**VIA, **headers, **extra}, _up(wait), scope)
 
 
 def _up(seconds: float) -> float:
-    # To the next millisecond, so that who waits as told has waited long enough.
+    # Round up to the next millisecond, so that the wait is long enough.
     return math.ceil(seconds * 1000) / 1000
 
 

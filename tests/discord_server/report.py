@@ -1,4 +1,4 @@
-"""What a run against this Discord came to, as numbers."""
+"""The figures of a run with the loopback Discord."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .world import World
 
 @dataclass
 class Tally:
-    """How many requests there were of each kind and outcome."""
+    """The number of requests by method, route and status."""
 
     counts: Counter[tuple[str, str, int | None]] = field(default_factory=Counter)
 
     def add(self, method: str, route: str | None, status: int | None) -> None:
-        """Count a request; one to no route has None, and one that was cut has no status."""
+        """Count a request; an unknown route is None, and a cut request has no status."""
         self.counts[method, route or "unknown", status] += 1
 
     def payload(self) -> dict[str, dict[str, int]]:
@@ -30,14 +30,14 @@ class Tally:
         return found
 
     def total(self, status: int | None = None) -> int:
-        """Return how many there were, or how many with a status."""
+        """Return the number of all requests, or of those with a status."""
         return sum(count for (_, _, each), count in self.counts.items() if status in (None, each))
 
 
 def report(world: World, tally: Tally, invalid: int, expected: int) -> Payload:
-    """Return what was asked for and what stands in the channels.
+    """Return the figures of the requests and posts.
 
-    So many posts of the bot's are expected in each channel: those above are doubled, those below are missing. Times are
+    `expected` is the number of the bot's posts in each channel: more are doubled, fewer are missing. Times are
     in seconds since 1970.
     """
     posts = {channel.id: list(_posts(channel)) for channel in _channels(world)}

@@ -1,7 +1,7 @@
-"""What happens to a request instead of what Discord would do.
+"""Faults of requests.
 
-Each function makes one description. Where and how often it happens is up to who uses it: `DiscordServer.inject`, or a
-`Mix` that draws it by chance.
+Each function creates one fault. Its user determines when it happens: `DiscordServer.inject`, or a
+`Mix` that draws it randomly.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from .rate_limit import UNBOUND, VIA, Scope
 from .response import Response
 
 Rewrite: TypeAlias = Callable[[Response], Response]
-"""Makes what is sent from what would have been sent."""
+"""Converts the true response to the one that is sent."""
 
 Then: TypeAlias = Callable[[], object]
-"""Called when a request has taken effect and is not answered yet."""
+"""Called after a request's effect and before its response."""
 
 AT_ONCE: Final = 0.0
 
 
 def nothing() -> None:
-    """Do no more."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
 class RequestFault:
-    """What happens to a request.
+    """A fault of a request.
 
-    Without `rewrite`, nothing is sent: the connection is cut or, if the request is held, stays open. `effect` says when
-    what was asked for is done, in seconds of the world's clock after the response: None for never, 0 for before it.
-    Only in the last case has `rewrite` the true response to start from; otherwise it gets an empty one. If there is a
-    `limit`, it is put in force, and refuses the request.
+    Without `rewrite`, nothing is sent: the connection is cut or, if the request is held, stays open. `effect` is the
+    time of the request's effect, in seconds of the world's clock after the response: None for never, 0 for before it.
+    Only in the last case does `rewrite` get the true response; otherwise it gets an empty one. If there is a
+    `limit`, it is imposed and refuses the request.
     """
 
     kind: str
@@ -49,18 +49,18 @@ class RequestFault:
     then: Then = nothing
     limit: Limitation | None = None
 
-    def fits(self, call: Call) -> bool:
-        """Tell whether it can happen to a request: the global limit is not on answers to interactions."""
+    def applies_to(self, call: Call) -> bool:
+        """Return whether the fault can happen to a request: responses to interactions have no global limit."""
         return self.limit is None or self.limit.scope != "global" or not call.path.startswith(UNBOUND)
 
     def carried_out(self, after: float = AT_ONCE) -> Self:
-        """Return the same, though what was asked for is done: before the response, or so many seconds after it."""
+        """Return the same fault with the request's effect: before the response, or `after` seconds after it."""
         when = f" after {after:g} s" if after else ""
         return replace(self, kind=f"{self.kind}, carried out{when}", effect=after)
 
 
 def _from_discord(kind: str, sent: Response) -> RequestFault:
-    # With the headers that the true response has as well.
+    # Include the headers of the true response.
     return RequestFault(kind, lambda true: sent.with_headers({**true.headers, **sent.headers}))
 
 
@@ -76,12 +76,12 @@ def _of_true(kind: str, rewrite: Rewrite) -> RequestFault:
 
 
 def cut() -> RequestFault:
-    """Cut the connection; aiohttp's client repeats a GET, PUT or DELETE once if that happens, and tells nobody."""
+    """Cut the connection; aiohttp's client then silently repeats a GET, PUT or DELETE once."""
     return RequestFault("cut")
 
 
 def held() -> RequestFault:
-    """Leave the request without a response, and its connection open."""
+    """Send no response, and leave the connection open."""
     return RequestFault("held", held=True)
 
 
@@ -89,16 +89,16 @@ def held() -> RequestFault:
 
 
 def rate_limit(seconds: float, scope: Scope = "user") -> RequestFault:
-    """Refuse this request and all that fall under the limit, until it ends after so many seconds of real time.
+    """Impose a limit in real time that refuses this request and all others to which it applies.
 
-    A global limit is on all requests except answers to interactions, Cloudflare's on all requests, and any other on
-    those that share this one's bucket.
+    A global limit applies to all requests except responses to interactions, Cloudflare's to all requests, and any other
+    one to requests with the same bucket.
     """
     return RequestFault(f"429 {scope} for {seconds:g} s", limit=Limitation(scope, seconds))
 
 
 def daily_quota(seconds: float, status: int = 429) -> RequestFault:
-    """Refuse to register commands, as too many were created today; no other request is refused for it."""
+    """Refuse a registration of commands because of the daily quota; other requests aren't affected."""
     body = {"message": "Max number of daily application command creates has been reached (200)", "code": 30034}
     headers = {**VIA, "Retry-After": str(math.ceil(seconds)), "X-RateLimit-Scope": "user"}
     return json_body(status, body | {"retry_after": seconds, "global": False}, headers, kind=f"{status}/30034")
@@ -110,12 +110,12 @@ def daily_quota(seconds: float, status: int = 429) -> RequestFault:
 def json_body(
     status: int, body: Any, headers: Mapping[str, str] | None = None, kind: str | None = None
 ) -> RequestFault:
-    """Answer with any JSON."""
+    """Respond with any JSON."""
     return _from_discord(kind or str(status), response.of_json(status, body, headers))
 
 
 def refusal(status: int, code: int | None = 0, message: str = "Made to fail") -> RequestFault:
-    """Answer with an error in Discord's form; a code of None is left out."""
+    """Respond with an error in Discord's format; a code of None is omitted."""
     body: Payload = {"message": message} | ({} if code is None else {"code": code})
     return _from_discord(
         f"{status} without a code" if code is None else f"{status}/{code}", response.of_json(status, body)
@@ -123,25 +123,25 @@ def refusal(status: int, code: int | None = 0, message: str = "Made to fail") ->
 
 
 def html(status: int) -> RequestFault:
-    """Answer with a page of HTML, as proxies do."""
+    """Respond with an HTML page, as proxies do."""
     return _from_proxy(f"{status} HTML", response.of_page(status, f"Error {status}"))
 
 
 def empty(status: int = 200) -> RequestFault:
-    """Answer with no body."""
+    """Respond without a body."""
     return _from_proxy(f"{status} empty", Response(status))
 
 
-# True responses that are changed
+# Changed true responses
 
 
 def rewritten(kind: str, change: Callable[[Any], Any]) -> RequestFault:
-    """Carry the request out, and answer with JSON that is made from the true one."""
+    """Carry out the request, and respond with changed JSON."""
     return _of_true(kind, lambda true: true.with_json(change))
 
 
 def truncated(*, announced: bool = False) -> RequestFault:
-    """Carry the request out, and send half of the JSON; if announced, Content-Length counts the other half as well."""
+    """Carry out the request, and send half of the JSON; if announced, Content-Length includes the other half."""
 
     def rewrite(true: Response) -> Response:
         half = true.body[: len(true.body) // 2]
@@ -151,12 +151,12 @@ def truncated(*, announced: bool = False) -> RequestFault:
 
 
 def with_charset() -> RequestFault:
-    """Carry the request out, and name a charset in the content type, which is right and unusual."""
+    """Carry out the request, and respond with a charset in the content type, which is valid but unusual."""
     return _of_true("charset", lambda true: replace(true, content_type=f"{response.JSON}; charset=utf-8"))
 
 
 def misdated(by: timedelta) -> RequestFault:
-    """Carry the request out, and answer with another `Date`."""
+    """Carry out the request, and respond with another `Date`."""
 
     def rewrite(true: Response) -> Response:
         return true.with_headers({"Date": date_header.shifted(true.headers["Date"], by)})
@@ -164,26 +164,26 @@ def misdated(by: timedelta) -> RequestFault:
     return _of_true(f"Date shifted by {by}", rewrite)
 
 
-# Lists that lack something
+# Incomplete lists
 
 
 def shortened(by: int = 1) -> RequestFault:
-    """Answer a list without its last entries, which the next page begins with."""
+    """Respond with a list without its last entries, with which the next page starts."""
     return _of_list(f"list shortened by {by}", lambda entries: entries[:-by])
 
 
 def emptied() -> RequestFault:
-    """Answer an empty list."""
+    """Respond with an empty list."""
     return _of_list("list emptied", lambda _: [])
 
 
 def omitting(entry_id: int) -> RequestFault:
-    """Answer a list without the entry that has an id."""
+    """Respond with a list without the entry with an ID."""
     return _of_list(
         f"list without {entry_id}", lambda entries: [each for each in entries if each["id"] != str(entry_id)]
     )
 
 
 def _of_list(kind: str, change: Callable[[list[Any]], list[Any]]) -> RequestFault:
-    # Chance may draw it for a request whose answer is no list.
+    # A mix may draw it for a request whose response isn't a list.
     return rewritten(kind, lambda body: change(body) if isinstance(body, list) else body)

@@ -1,4 +1,4 @@
-"""What goes over the wire in answer to a request."""
+"""HTTP responses as they are sent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ PLAIN = "text/plain"
 
 @dataclass(frozen=True)
 class Response:
-    """A status line, headers and bytes, which need not be what Discord would send.
+    """A status, headers and bytes, which may differ from Discord's.
 
-    Content-Length announces as many bytes more as are `missing`; then the connection ends.
+    Content-Length exceeds the body by the `missing` bytes; then the connection is closed.
     """
 
     status: int
@@ -28,22 +28,22 @@ class Response:
     missing: int = 0
 
     def with_headers(self, headers: Mapping[str, str]) -> Self:
-        """Return it with more headers."""
+        """Return the response with more headers."""
         return replace(self, headers={**self.headers, **headers})
 
     def with_json(self, change: Callable[[Any], Any]) -> Self:
-        """Return it with another JSON body, made from the one it has; one without a body stays as it is."""
+        """Return the response with a changed JSON body; one without a body is unchanged."""
         return replace(self, body=json.dumps(change(json.loads(self.body))).encode()) if self.body else self
 
 
 def of_json(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with a JSON body."""
-    # No charset in the content type: discord.py takes JSON for text then.
+    # No charset in the content type: with one, discord.py treats JSON as text.
     return Response(status, json.dumps(body).encode(), JSON, headers or {})
 
 
 def of_text(status: int, text: str, content_type: str = PLAIN, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response with a text, which is plain unless the content type says otherwise."""
+    """Return a response with a text. Default: plain text."""
     return Response(status, text.encode(), content_type, headers or {})
 
 
@@ -52,12 +52,12 @@ def of_reply(reply: Reply) -> Response:
     return Response(reply.status, content_type=None) if reply.status == 204 else of_json(reply.status, reply.body)
 
 
-# Longer than a message may be, so that who shows such a page as it is finds out.
+# Longer than a message may be, so that showing such a page unchanged fails.
 FILLER = "<!-- Such pages have styles, scripts and comments. -->\n" * 80
 
 
 def of_page(status: int, title: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a page of HTML, as Cloudflare or another proxy sends it."""
+    """Return an HTML page, as Cloudflare or another proxy sends it."""
     head = f'<head><meta charset="UTF-8"><title>{title} | discord.com</title>\n{FILLER}</head>'
     body = f'<body><h1>{title}</h1><p>Ray ID: <code>8f3a</code></p><a href="https://www.cloudflare.com">…</a></body>'
     return of_text(status, f'<!DOCTYPE html>\n<html lang="en-US">\n{head}\n{body}\n</html>\n', HTML, headers)

@@ -1,4 +1,4 @@
-"""The HTTP side: from aiohttp's requests to calls, and from replies to aiohttp's responses."""
+"""The HTTP API: converts aiohttp's requests to calls, and replies to aiohttp's responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .world import World
 
 BASE = "/api/v10"
 
-# What Cloudflare says instead of Discord.
+# Responses of Cloudflare instead of Discord.
 BANNED = response.of_text(429, "error code: 1015")
 DOWN = response.of_text(503, "upstream connect error or disconnect/reset before headers")
 
@@ -40,7 +40,7 @@ NOT_FOUND = Reply({"code": 0, "message": "404: Not Found"}, 404)
 
 @dataclass(frozen=True)
 class NoResponse:
-    """A connection that is cut, or left open."""
+    """No response: the connection is cut, or left open."""
 
     held: bool
 
@@ -50,7 +50,7 @@ Outcome: TypeAlias = Response | NoResponse
 
 @dataclass
 class RecordedRequest:
-    """A request that the bot made, and how it was answered: with no status if it was cut."""
+    """A request of the bot, and the status of the response: None if the connection was cut."""
 
     call: Call
     route: str | None
@@ -64,7 +64,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class PrematureRequest:
-    """A request that came though a limit was in force, which would have had to wait for so many seconds more."""
+    """A request during an imposed limit, and the seconds that it should still have waited."""
 
     request: RecordedRequest
     limit: ImposedLimit
@@ -73,7 +73,7 @@ class PrematureRequest:
 
 @dataclass
 class Rest:
-    """Answers requests by the world, and keeps them."""
+    """Responds to requests with the world's state, and records them."""
 
     world: World
     changes: Changes
@@ -97,11 +97,11 @@ class Rest:
 
     @property
     def latency(self) -> float:
-        """Return the seconds that the next request takes."""
+        """Return the latency of the next request in seconds."""
         return self.random.uniform(*self.latencies)
 
     def add_to(self, app: web.Application) -> None:
-        """Serve the API in an application, and 404 beside it."""
+        """Add the API to an application, and 404 for all other paths."""
         for route in ROUTES:
             app.router.add_route(route.method, BASE + _pattern(route.path), self._handler(route))
         app.router.add_route("*", "/{rest:.*}", self._handler(None))
@@ -127,7 +127,7 @@ class Rest:
         return handle
 
     async def _limited(self, record: RecordedRequest, route: Route | None) -> Outcome:
-        self.world.late_effects.come()
+        self.world.late_effects.apply_due()
         if self.down or self.invalid.banned:
             sent = DOWN if self.down else BANNED
             record.status = sent.status
@@ -213,7 +213,7 @@ class Rest:
 
 
 def _pattern(path: str) -> str:
-    # Only digits, so that ".../messages/pins" is not taken for a message's id.
+    # Only digits, so that "pins" in ".../messages/pins" isn't treated as a message ID.
     return re.sub(r"\{(\w+_id)\}", r"{\1:\\d+}", path)
 
 
@@ -253,7 +253,7 @@ async def _send(request: web.Request, sent: Response) -> web.StreamResponse:
 
 
 async def _leave(request: web.Request, outcome: NoResponse) -> web.Response:
-    while outcome.held and request.transport is not None:  # noqa: ASYNC110 - aiohttp does not say when a client gave up
+    while outcome.held and request.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for a client that gave up
         await asyncio.sleep(0.05)
     if request.transport is not None:
         request.transport.abort()

@@ -7,7 +7,7 @@ from .payload import Payload
 
 @dataclass
 class Role:
-    """A guild's role; the one of everybody has the guild's id."""
+    """A guild's role; @everyone has the guild's ID."""
 
     id: int
     name: str
@@ -17,7 +17,7 @@ class Role:
     bot_id: int | None = None
 
     def payload(self) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the role as Discord sends it."""
         tags = {"tags": {"bot_id": str(self.bot_id)}} if self.bot_id else {}
         return {
             "id": str(self.id),

@@ -1,4 +1,4 @@
-"""A Discord of one's own on a loopback port."""
+"""The server of the loopback Discord."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REPORT_PATH = "/_report"
 
 @dataclass(eq=False)
 class DiscordServer(MemberActions):
-    """Runs a world over HTTP and WebSocket, and plays its members."""
+    """Serves a world over HTTP and WebSocket, and plays its members."""
 
     world: World = field(default_factory=World)
     changes: Changes = field(default_factory=Changes)
@@ -83,26 +83,26 @@ class DiscordServer(MemberActions):
 
     @property
     def api_url(self) -> str:
-        """Return what WEEKBOT_DISCORD_API_URL has to be."""
+        """Return the value for WEEKBOT_DISCORD_API_URL."""
         return f"http://127.0.0.1:{self.port}{BASE}"
 
     @property
     def gateway_url(self) -> str:
-        """Return what the API says when it is asked for the gateway."""
+        """Return the gateway's URL."""
         return f"ws://127.0.0.1:{self.port}{GATEWAY_PATH}"
 
     @property
     def report_url(self) -> str:
-        """Return where the report is served, which is no part of Discord."""
+        """Return the URL of the report, which isn't part of Discord's API."""
         return f"http://127.0.0.1:{self.port}{REPORT_PATH}"
 
     def report(self) -> Payload:
-        """Return the requests and the posts in numbers, also where requests are not recorded."""
+        """Return the figures of requests and posts, even if requests aren't recorded."""
         counted = report(self.world, self.rest.tally, self.invalid_requests, self.expected_posts)
         return counted | {"injected": dict(self.injected)}
 
     def injected_text(self) -> str:
-        """Return how often each kind of fault was injected, a line each, the most frequent first."""
+        """Return the number of injected faults of each kind, one line each, the most frequent first."""
         return "\n".join(f"{count:6} {kind}" for kind, count in self.injected.most_common())
 
     async def _serve_report(self, _request: web.Request) -> web.Response:
@@ -110,7 +110,7 @@ class DiscordServer(MemberActions):
 
     @property
     def token(self) -> str:
-        """Return the one token that is right."""
+        """Return the valid token."""
         return self.world.token
 
     @property
@@ -120,22 +120,22 @@ class DiscordServer(MemberActions):
 
     @property
     def violations(self) -> list[str]:
-        """Return what was wrong, by Discord's OpenAPI document, with requests and with this server's answers."""
+        """Return the violations of Discord's OpenAPI document by requests and by this server's responses."""
         return self.rest.violations
 
     @property
     def invalid_requests(self) -> int:
-        """Return how many requests counted towards a ban of the address: those answered 401, 403 or 429."""
+        """Return the number of invalid requests, with 401, 403 or 429, which count towards a ban of the IP address."""
         return self.rest.invalid.count
 
     @property
     def unknown_requests(self) -> list[RecordedRequest]:
-        """Return the requests that this server has no route for."""
+        """Return the requests without a route in this server."""
         return [request for request in self.requests if request.route is None]
 
     @property
     def latency(self) -> float:
-        """Return the seconds that each request takes at least."""
+        """Return the minimum latency of each request in seconds."""
         return self.rest.latencies[0]
 
     @latency.setter
@@ -143,27 +143,27 @@ class DiscordServer(MemberActions):
         self.rest.latencies = (seconds, seconds)
 
     def sent(self, method: str, route: str) -> list[RecordedRequest]:
-        """Return the requests of one kind, by their path template."""
+        """Return the requests with a method and a path template."""
         return [each for each in self.requests if (each.call.method, each.route) == (method, route)]
 
     def add_guild(
         self, name: str, permissions: int = BOT_DEFAULT, *, joined: bool = True, available: bool = True
     ) -> Guild:
-        """Add a guild in which the bot has these permissions, unless it has not joined; see World.add_guild."""
+        """Add a guild in which the bot has these permissions; see World.add_guild."""
         return self.world.add_guild(name, permissions, joined=joined, available=available)
 
     def messages_in(self, channel: Channel) -> list[Message]:
-        """Return the messages that everybody sees in a channel, the oldest first."""
+        """Return the messages that everyone sees in a channel, the oldest first."""
         return channel.history()
 
     @property
     def premature_requests(self) -> list[PrematureRequest]:
-        """Return the requests that came in spite of a limit in force."""
+        """Return the requests that were sent during an imposed limit."""
         return self.rest.premature
 
-    def inject(self, method: str, path: str, what: RequestFault, times: float = 1) -> Planned[Call, RequestFault]:
-        """Let something happen to the next requests with a method and a path that regular expressions are found in."""
-        plan = planned(method, path, what, times)
+    def inject(self, method: str, path: str, fault: RequestFault, times: float = 1) -> Planned[Call, RequestFault]:
+        """Inject a fault into the next requests whose method and path match regular expressions."""
+        plan = planned(method, path, fault, times)
         self.rest.faults.pending.append(plan)
         return plan
 
@@ -177,15 +177,15 @@ class DiscordServer(MemberActions):
         times: int = 1,
         takes_effect: bool = False,
     ) -> None:
-        """Answer the next requests wrongly, though what they asked for may be done all the same."""
+        """Respond to the next requests with an error, optionally after carrying them out."""
         self.rest.faults.pending.append(fault(method, path, status, body, times=times, takes_effect=takes_effect))
 
     def cut_next(self, method: str, path: str, *, times: int = 1, takes_effect: bool = False) -> None:
-        """Cut the connection at the next requests, before or after what they asked for is done."""
+        """Cut the connection of the next requests, optionally after carrying them out."""
         self.rest.faults.pending.append(fault(method, path, None, times=times, takes_effect=takes_effect))
 
     async def until(self, met: Callable[[], object], what: str = "a condition") -> None:
-        """Wait until something is so, as far as requests and gateway payloads make it so."""
+        """Wait for a condition that requests or gateway payloads cause."""
         await self.changes.until(met, what)
 
     async def ready(self) -> None:
@@ -193,7 +193,7 @@ class DiscordServer(MemberActions):
         await self.until(self.gateway.complete, "a bot to identify")
 
     async def drop(self, code: int = Close.UNKNOWN_ERROR, *, resumable: bool = True) -> None:
-        """Close all gateway connections; unless resumable, their sessions are forgotten too."""
+        """Close all gateway connections; unless resumable, their sessions are forgotten, too."""
         dropped = set(self.gateway.close(code))
         if not resumable:
             self.gateway.sessions.clear()
@@ -201,9 +201,9 @@ class DiscordServer(MemberActions):
 
     @asynccontextmanager
     async def outage(self, *, refuses: bool = False, resumable: bool = True) -> AsyncIterator[None]:
-        """Close the gateway, and answer every request with 503 or refuse connections, while the block runs.
+        """Close the gateway, and respond to every request with 503 or refuse connections, during the block.
 
-        It comes back at the same address, and knows the sessions that were begun before if they are resumable.
+        Afterwards it serves at the same address, and keeps earlier sessions if they are resumable.
         """
         self.rest.down = self.gateway.down = True
         await self.drop(resumable=resumable)

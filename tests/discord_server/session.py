@@ -15,7 +15,7 @@ DISPATCH = 0
 
 @dataclass
 class LateEvent:
-    """An event that is sent after so many others."""
+    """An event that is sent after a number of others."""
 
     after: int
     event: Event
@@ -23,7 +23,7 @@ class LateEvent:
 
 @dataclass(eq=False)
 class Session:
-    """What one shard was told, numbered, so that it can be told again."""
+    """One shard's numbered events, which can be replayed."""
 
     id: str
     shard: int
@@ -34,19 +34,19 @@ class Session:
     late: list[LateEvent] = field(default_factory=list)
     resumed: int = 0
 
-    def hears(self, guild_id: int) -> bool:
-        """Tell whether a guild is this shard's."""
+    def serves(self, guild_id: int) -> bool:
+        """Return whether a guild belongs to this shard."""
         return (guild_id >> 22) % self.shards == self.shard
 
     def dispatch(self, event: str, data: Any, damage: Damage = same_text) -> None:
-        """Send an event, damaged on its way, or keep it until the bot resumes."""
+        """Send an event, possibly damaged, or keep it until the bot resumes."""
         numbered = json.dumps({"op": DISPATCH, "t": event, "s": len(self.events) + 1, "d": data})
         self.events.append(numbered)
         if self.connection is not None:
             self.connection.send_text(damage(numbered))
 
-    def tell(self, event: Event, fault: EventFault | None) -> None:
-        """Send an event with what happens to it, and those that were late until now."""
+    def send(self, event: Event, fault: EventFault | None) -> None:
+        """Send an event with its fault, and then the late events that are due."""
         due = self._due()
         if fault is None:
             self.dispatch(event.name, event.data)
@@ -69,7 +69,7 @@ class Session:
         return due
 
     def resume(self, connection: Connection, seen: int) -> None:
-        """Go on over another connection, with what was missed first."""
+        """Continue over another connection, starting with the missed events."""
         self.connection = connection
         self.resumed += 1
         for event in self.events[seen:]:

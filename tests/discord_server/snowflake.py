@@ -1,4 +1,4 @@
-"""Discord's ids, which carry the moment of their making."""
+"""Discord's IDs, which contain their creation time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,24 +17,24 @@ def utc_now() -> datetime:
 
 
 def moment(snowflake: int) -> datetime:
-    """Return when an id was made."""
+    """Return the creation time of an ID."""
     return EPOCH + timedelta(milliseconds=snowflake >> 22)
 
 
 @dataclass
 class Snowflakes:
-    """Makes ids, each above the one before, by a clock."""
+    """Generates increasing IDs from a clock."""
 
     clock: Clock
     last: int = 0
     others: Iterator[int] = field(default_factory=lambda: count(1 << 20))
 
     def next(self) -> int:
-        """Return an id of this moment."""
+        """Return an ID of the current time."""
         earliest = (self.clock() - EPOCH) // timedelta(milliseconds=1) << 22
         self.last = max(earliest, self.last + 1)
         return self.last
 
     def at(self, instant: datetime) -> int:
-        """Return an id of another moment, above those returned for it before."""
+        """Return an ID of another instant, greater than earlier ones of that instant."""
         return ((instant - EPOCH) // timedelta(milliseconds=1) << 22) + next(self.others) % (1 << 22)

@@ -1,4 +1,4 @@
-"""How often a bot may begin a session at the gateway."""
+"""The limit of session starts at the gateway."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ IDENTIFY_SECONDS = 5.0
 
 @dataclass
 class StartLimit:
-    """So many sessions a day, and at once no more than max_concurrency.
+    """A number of sessions a day, and at most `max_concurrency` at the same time.
 
-    Shards that leave the same remainder by max_concurrency follow one another by so many seconds; Discord's five would
-    hold up each test that starts a bot twice, so that it is asked for with IDENTIFY_SECONDS.
+    Shards with the same remainder by `max_concurrency` must start `seconds` apart; Discord's five seconds would
+    delay each test that starts a bot twice, so tests request them with IDENTIFY_SECONDS.
     """
 
     total: int = 1000
@@ -30,12 +30,12 @@ class StartLimit:
 
     @property
     def remaining(self) -> int:
-        """Return how many sessions are left for today."""
+        """Return the remaining number of sessions of the day."""
         self._refill()
         return self.total - self.begun
 
     def payload(self) -> Payload:
-        """Return it as /gateway/bot has it, with the time until it is full again in milliseconds."""
+        """Return the limit as in /gateway/bot, with the time until its reset in milliseconds."""
         return {
             "total": self.total,
             "remaining": self.remaining,
@@ -44,7 +44,7 @@ class StartLimit:
         }
 
     def too_soon(self, shard: int) -> bool:
-        """Tell whether a shard has to wait for another one, and count it if it has not."""
+        """Return whether a shard has to wait for another one; otherwise count its start."""
         now, key = self.clock(), shard % self.max_concurrency
         window = self._windows.setdefault(key, SlidingWindow(1, self.seconds))
         if window.wait(now):

@@ -1,4 +1,4 @@
-"""Threads, among them a forum's posts."""
+"""Threads and forum posts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Thread(Channel):
-    """A thread under a channel."""
+    """A thread in a channel."""
 
     EVENTS = "THREAD"
 
@@ -35,7 +35,7 @@ class Thread(Channel):
 
     @classmethod
     def open(cls, parent: Channel, owner: User, thread_id: int, body: Payload) -> Thread:
-        """Make a thread as a request says, which nobody sees yet."""
+        """Create a thread from a request, without publishing it."""
         check_thread(body)
         kind = ChannelKind.ANNOUNCEMENT_THREAD if parent.kind is ChannelKind.ANNOUNCEMENT else ChannelKind.PUBLIC_THREAD
         thread = cls(parent.guild, thread_id, ChannelKind(body.get("type", kind)), "", parent=parent, owner=owner)
@@ -44,7 +44,7 @@ class Thread(Channel):
 
     @classmethod
     def open_on(cls, message: Message, owner: User, body: Payload) -> Thread:
-        """Make a thread on a message, whose id it takes; it begins with a message that only points there."""
+        """Create a thread on a message; it gets the message's ID and starts with a reference to the message."""
         if message.thread is not None:
             raise ApiError(160004)
         thread = cls.open(message.channel, owner, message.id, body)
@@ -55,12 +55,12 @@ class Thread(Channel):
 
     @classmethod
     def open_post(cls, forum: Channel, owner: User, body: Payload, uploads: Uploads = NO_UPLOADS) -> Thread:
-        """Make a forum's post, which begins with a message that has its id."""
+        """Create a forum post, which starts with a message with the same ID."""
         return cls._posted(forum, owner, forum.world.snowflakes.next(), body, uploads)
 
     @classmethod
     def archived_post(cls, forum: Channel, owner: User, opened: datetime, archived: datetime, body: Payload) -> Thread:
-        """Put a forum's post of the past where nobody was told of it."""
+        """Create an archived forum post of the past without an event."""
         thread = cls._posted(forum, owner, forum.world.snowflakes.at(opened), body, NO_UPLOADS)
         thread.archived_at = archived
         thread.register()
@@ -75,16 +75,16 @@ class Thread(Channel):
 
     @property
     def permission_source(self) -> Channel:
-        """Return the channel whose overwrites count here."""
+        """Return the channel whose overwrites apply here."""
         return self.parent
 
     @property
     def archived(self) -> bool:
-        """Tell whether it is archived."""
+        """Return whether the thread is archived."""
         return self.archived_at is not None
 
     def change(self, changes: Payload) -> None:
-        """Take over what a request says."""
+        """Apply a request's fields."""
         self.name = changes.get("name", self.name)
         self.locked = changes.get("locked", self.locked)
         self.auto_archive_duration = changes.get("auto_archive_duration") or self.auto_archive_duration
@@ -103,30 +103,30 @@ class Thread(Channel):
             self.parent.archive.remove(self.archived_at, self.id)
 
     def add(self, message: Message) -> None:
-        """Take a message in."""
+        """Add a message."""
         super().add(message)
         self.sent += message.id != self.initial_id and not message.ephemeral
 
     def edit(self, changes: Payload) -> None:
-        """Change it as a request says."""
+        """Edit the thread according to a request."""
         check_thread({"name": self.name} | changes)
         self.change(changes)
         self.announce("UPDATE")
 
     def delete(self) -> None:
-        """Delete it."""
+        """Delete the thread."""
         self._leave_archive()
         del self.guild.threads[self.id], self.world.places[self.id]
-        gone = ("id", "guild_id", "parent_id", "type")
-        self.guild.emit("THREAD_DELETE", {key: value for key, value in self.payload().items() if key in gone})
+        fields = ("id", "guild_id", "parent_id", "type")
+        self.guild.emit("THREAD_DELETE", {key: value for key, value in self.payload().items() if key in fields})
 
     def publish(self) -> None:
-        """Put it into the guild, and tell the bot."""
+        """Add the thread to the guild, and send an event to the bot."""
         self.register()
         self.guild.emit("THREAD_CREATE", self.payload() | {"newly_created": True})
 
     def register(self) -> None:
-        """Put it into the guild."""
+        """Add the thread to the guild."""
         self.guild.threads[self.id] = self.world.places[self.id] = self
         self._enter_archive()
         if self.parent.kind is ChannelKind.FORUM:
@@ -138,7 +138,7 @@ class Thread(Channel):
         return {"id": str(self.id), "user_id": str(self.world.bot.id), "join_timestamp": joined, "flags": 0}
 
     def payload(self) -> Payload:
-        """Return it as Discord sends it."""
+        """Return the thread as Discord sends it."""
         return {
             "id": str(self.id),
             "guild_id": str(self.guild.id),

@@ -1,4 +1,4 @@
-"""Accounts, and the same as members of a guild."""
+"""Users, and members of guilds."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ JOINED = datetime(2020, 1, 1, tzinfo=UTC).isoformat()
 
 @dataclass(frozen=True)
 class User:
-    """An account, human or bot."""
+    """A user, human or bot."""
 
     id: int
     name: str
@@ -19,7 +19,7 @@ class User:
     locale: str = "en-US"
 
     def payload(self) -> Payload:
-        """Return the user as everybody sees it."""
+        """Return the user as everyone sees it."""
         return {
             "id": str(self.id),
             "username": self.name,

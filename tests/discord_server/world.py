@@ -1,4 +1,4 @@
-"""All that this Discord knows: pure state, with no network."""
+"""The state of the loopback Discord, independent of the network."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from .start_limit import StartLimit
 from .user import Member, User
 
 Listener: TypeAlias = Callable[[int, str, Payload], None]
-"""Told of events: the guild's id, the event's name and its data."""
+"""Called with each event: the guild's ID, the event's name and its data."""
 
-# Divisible by the numbers of shards that tests use, so that the first guild is shard 0's.
+# Divisible by the shard counts of the tests, so that the first guild belongs to shard 0.
 FIRST_GUILD = 110_880_000_000
 
 
@@ -64,11 +64,11 @@ class World:
     def add_guild(
         self, name: str, permissions: int = BOT_DEFAULT, *, joined: bool = True, available: bool = True
     ) -> Guild:
-        """Add a guild; they are dealt out to the shards in turn, from shard 0.
+        """Add a guild; guilds are distributed to the shards in turn, from shard 0.
 
-        A bot is not told of one that it has not joined, nor, until that comes back, of one that is not available.
+        The bot gets no events of a guild that it has not joined, or that is unavailable.
         """
-        guild = Guild.found(self, FIRST_GUILD + len(self.guilds) << 22, name, permissions)
+        guild = Guild.create(self, FIRST_GUILD + len(self.guilds) << 22, name, permissions)
         guild.joined, guild.available = joined, available
         self.guilds[guild.id] = guild
         guild.emit("GUILD_CREATE", guild.create_payload())
@@ -92,13 +92,13 @@ class World:
         return channel
 
     def begin(self, kind: InteractionKind, channel: Channel, member: Member, message: Message | None) -> Interaction:
-        """Begin an interaction."""
+        """Start an interaction."""
         interaction_id = self.snowflakes.next()
         interaction = Interaction(interaction_id, f"token-of-{interaction_id}", kind, channel, member, message)
         self.interactions[interaction.token] = interaction
         return interaction
 
     def emit(self, guild_id: int, event: str, data: Payload) -> None:
-        """Tell the listeners of an event."""
+        """Send an event to the listeners."""
         for listener in self.listeners:
             listener(guild_id, event, data)

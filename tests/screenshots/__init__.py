@@ -1,1 +1,1 @@
-"""`make screenshots`: pictures of what people see in Discord, at two widths, from the real bot."""
+"""`make screenshots`: takes pictures of the real bot's messages at two widths."""

@@ -1,4 +1,4 @@
-"""Makes the pictures that are named, or all of them: `python -m screenshots [NAME…]`."""
+"""Takes the named pictures, or all of them: `python -m screenshots [NAME…]`."""
 
 import asyncio
 import logging
@@ -16,21 +16,21 @@ async def main(names: list[str]) -> int:
     if unknown := set(names) - set(SCENES):
         print(f"There is no scene {', '.join(sorted(unknown))}; there are {', '.join(SCENES)}", file=sys.stderr)
         return 2
-    logging.getLogger("weekbot").setLevel(logging.ERROR)  # it warns of what a scene does to it on purpose
+    logging.getLogger("weekbot").setLevel(logging.ERROR)  # scenes cause warnings on purpose
     try:
         async with camera() as browser:
             for name in names or SCENES:
-                begun = time.monotonic()
+                started = time.monotonic()
                 made = await pictures(browser, SCENES[name], *WIDTHS)
-                print(f"{time.monotonic() - begun:5.1f} s  {saved(name, made):5.0f} kB  {name}", flush=True)
+                print(f"{time.monotonic() - started:5.1f} s  {save(name, made):5.0f} kB  {name}", flush=True)
     except NoBrowserError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def saved(name: str, made: dict[str, bytes]) -> float:
-    """How many kilobytes they are."""
+def save(name: str, made: dict[str, bytes]) -> float:
+    """Save the pictures, and return their size in kilobytes."""
     FOLDER.mkdir(exist_ok=True)
     for width, png in made.items():
         (FOLDER / f"{name}-{width}.png").write_bytes(png)

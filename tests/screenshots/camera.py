@@ -1,4 +1,4 @@
-"""Pictures of messages: the page that SimCord serves, in a real browser, at the widths of a desktop and a phone."""
+"""Pictures of messages: SimCord's page in a real browser, at the widths of a desktop and a phone."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,9 +15,9 @@ from simulation import Simulation
 from weekbot.runtime.errors import WeekbotError
 
 WIDTHS = {"desktop": 700, "phone": 390}
-"""Of the window. A card is as wide as Discord makes it in the first, and as narrow as a phone in the second."""
-HEIGHT = 6000  # more than any message needs, as what lies outside of the window is not drawn
-SCALE = 1.5  # sharp, also where a screen has more pixels, and a third smaller than at 2
+"""Widths of the window: one in which cards have Discord's full width, and one as narrow as a phone."""
+HEIGHT = 6000  # more than any message needs; nothing outside of the window is drawn
+SCALE = 1.5  # sharp even on high-resolution screens, and a third smaller than at 2
 READY = "() => window.simcordPreview?.ready === true"
 MESSAGE = "#focused-content"
 STYLE = """
@@ -26,7 +26,7 @@ STYLE = """
 .code-block { white-space: pre-wrap !important; overflow-wrap: anywhere }
 .code-block code { min-width: 0 !important }
 """
-# Nothing round the message but a little room. Long lines of code are wrapped, as Discord does; the page scrolls them.
+# Show only the message with a small margin. Wrap long lines of code, as Discord does; the page scrolls them.
 
 
 class NoBrowserError(WeekbotError):
@@ -35,7 +35,7 @@ class NoBrowserError(WeekbotError):
 
 @asynccontextmanager
 async def camera() -> AsyncIterator[Browser]:
-    """Raises NoBrowserError."""
+    """Start a browser; raise NoBrowserError if there is none."""
     if CHROMIUM is None:
         raise NoBrowserError
     async with async_playwright() as playwright:
@@ -47,14 +47,14 @@ async def camera() -> AsyncIterator[Browser]:
 
 
 async def pictures(browser: Browser, scene: Scene, *widths: str) -> dict[str, bytes]:
-    """The scene as PNG files, by the names of the widths."""
+    """Return the scene as PNG files by the names of the widths."""
     async with played(scene) as (simulation, shown), preview(simulation, shown, scene.locale) as served:
         return {width: await picture(browser, served.url, WIDTHS[width], scene.locale) for width in widths}
 
 
 @asynccontextmanager
 async def preview(simulation: Simulation, shown: Shown, locale: str) -> AsyncIterator[Preview]:
-    """A page that shows the message and nothing else, as it is by the bot's clock."""
+    """Serve a page that shows only the message, at the time of the bot's clock."""
     async with simulation.env.preview(
         channel=shown.channel or simulation.text,
         viewers=[shown.viewer],
@@ -70,26 +70,26 @@ async def picture(browser: Browser, url: str, width: int, locale: str) -> bytes:
         viewport={"width": width, "height": HEIGHT},
         device_scale_factor=SCALE,
         reduced_motion="reduce",
-        bypass_csp=True,  # for the style that hides what is round the message
+        bypass_csp=True,  # for the style that hides everything but the message
         locale=locale,
         timezone_id="UTC",
     )
     try:
-        return small(await taken(window, url))
+        return compress(await screenshot(window, url))
     finally:
         await window.close()
 
 
-async def taken(window: Page, url: str) -> bytes:
+async def screenshot(window: Page, url: str) -> bytes:
     await window.goto(url)
     await window.add_style_tag(content=STYLE)
     await window.wait_for_function(READY)
     return await window.locator(MESSAGE).screenshot(animations="disabled")
 
 
-def small(png: bytes) -> bytes:
-    """The same picture with 256 colours, which are enough for a card, in a third of the size."""
+def compress(png: bytes) -> bytes:
+    """Reduce the picture to 256 colours, which are enough for a card and need a third of the size."""
     image, out = Image.open(BytesIO(png)).convert("RGB"), BytesIO()
-    # The octree keeps the colours of what is small, such as an emoji; other methods blend them into the grey.
+    # The octree keeps the colours of small parts, such as an emoji; other methods blend them into the grey.
     image.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -1,6 +1,6 @@
-"""What the pictures show: in each scene a member or a moderator does something, and is answered by the bot.
+"""The scenes of the pictures: in each, a member or a moderator does something and the bot responds.
 
-They use commands and press what the bot shows, found by its custom id: other words or another look change the picture
+They use commands, and press components by their custom IDs: other words or another look change the picture
 and not the scene.
 """
 
@@ -25,7 +25,7 @@ Message = discord.Message | ResponseMessage
 
 @dataclass(frozen=True)
 class Shown:
-    """A message, who sees it, and its channel: default the text channel."""
+    """A message, a member who sees it, and its channel. Default: the text channel."""
 
     message: Message
     viewer: MemberActor
@@ -34,7 +34,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Scene:
-    """Something that people do, whose Discord is in this language; what it comes to is shown."""
+    """Actions of members with this locale, and the message that is shown at the end."""
 
     act: Callable[[Simulation], Awaitable[Shown]]
     locale: str = US_ENGLISH
@@ -48,7 +48,7 @@ async def post(simulation: Simulation) -> Shown:
 
 
 async def published(simulation: Simulation) -> Shown:
-    """In the announcement channel."""
+    """A published post in the announcement channel."""
     news = simulation.news
     await simulation.slash("weekly subscribe", channel=news, start=FIRST, ping=simulation.learners, publish=True)
     await simulation.next_week()
@@ -57,16 +57,16 @@ async def published(simulation: Simulation) -> Shown:
 
 
 async def lookup(simulation: Simulation) -> Shown:
-    """Of a topic that the channel had."""
+    """The lookup of a topic that was already posted in the channel."""
     await posted(simulation)
     await tick(simulation, days=3)
     return seen_by(simulation.member, await simulation.slash("framework", by=simulation.member, name=FIRST))
 
 
 async def concept(simulation: Simulation) -> Shown:
-    """Privately, so that it is in the member's language."""
-    asked = simulation.slash("framework", by=simulation.member, name="what-is-a-framework", private=True)
-    return seen_by(simulation.member, await asked)
+    """A private lookup, which is in the member's language."""
+    response = simulation.slash("framework", by=simulation.member, name="what-is-a-framework", private=True)
+    return seen_by(simulation.member, await response)
 
 
 async def sections(simulation: Simulation) -> Shown:
@@ -79,8 +79,8 @@ async def near_miss(simulation: Simulation) -> Shown:
 
 
 async def comparison(simulation: Simulation) -> Shown:
-    asked = simulation.slash("compare", by=simulation.member, first=FIRST, second=SECOND)
-    return seen_by(simulation.member, await asked)
+    response = simulation.slash("compare", by=simulation.member, first=FIRST, second=SECOND)
+    return seen_by(simulation.member, await response)
 
 
 async def topic_list(simulation: Simulation) -> Shown:
@@ -96,12 +96,12 @@ async def quiz(simulation: Simulation) -> Shown:
 
 
 async def quiz_answer(simulation: Simulation) -> Shown:
-    """A wrong one, of which there is more to say."""
+    """A wrong answer, whose explanation is longer."""
     return seen_by(simulation.member, await answer_quiz(simulation, await posted(simulation), right=False))
 
 
 async def progress(simulation: Simulation) -> Shown:
-    """After three weeks, in which one quiz of two went wrong."""
+    """The progress after three weeks, with one right and one wrong quiz answer."""
     for week in range(3):
         message = await posted(simulation)
         await press(simulation, message, "finished")
@@ -133,21 +133,21 @@ async def manage(simulation: Simulation) -> Shown:
 
 
 async def status(simulation: Simulation) -> Shown:
-    """A channel for everything that can be wrong, and one in which nothing is."""
+    """A channel for each kind of problem, and one without problems."""
     web, data, book_club, tools = await subscribed_channels(simulation)
     await simulation.slash("weekly pause", at=book_club)
     await allow(simulation, data, send_messages=False)
     await allow(simulation, tools, read_message_history=False)
     simulation.env.inject_error("POST", f"/channels/{tools.id}/messages", status=500, times=None)
     await posted(simulation)
-    await tick(simulation, minutes=5)  # from here on it would be looked up in the history
+    await tick(simulation, minutes=5)  # after that, the post is looked up in the history
     await allow(simulation, web, pin_messages=False)
-    await tick(simulation, days=3)  # in which nothing ran, and what was due on Tuesday was missed
+    await tick(simulation, days=3)  # the bot doesn't run meanwhile, and the post due on Tuesday is missed
     return seen_by(simulation.moderator, await simulation.slash("weekly status"))
 
 
 async def subscribed_channels(simulation: Simulation) -> list[ChannelHandle]:
-    """Those that something is done to; the post of one more is due a day later."""
+    """Subscribe four channels and return them; one more has its post a day later."""
     create = simulation.guild.create_text_channel
     due_later = create("testing")
     await simulation.slash("weekly subscribe", at=due_later, track="testing", day=TUESDAY, timezone="Europe/Berlin")
@@ -157,11 +157,11 @@ async def subscribed_channels(simulation: Simulation) -> list[ChannelHandle]:
     return channels
 
 
-# What people do
+# Actions
 
 
 async def posted(simulation: Simulation) -> discord.Message:
-    """The next weekly post of the text channel, which is subscribed if it is not yet."""
+    """Return the next weekly post in the text channel; subscribe the channel first if necessary."""
     if not simulation.text.history():
         await simulation.slash("weekly subscribe", start=FIRST, ping=simulation.learners)
     await simulation.next_week()
@@ -172,22 +172,22 @@ async def posted(simulation: Simulation) -> discord.Message:
 async def press(
     simulation: Simulation, message: Message, action: str, last: int | None = None, by: MemberActor | None = None
 ) -> Answer:
-    """Press the button for the action; where there are several, the one whose custom id ends with `last`."""
+    """Press the button for the action; if there are several, the one whose custom ID ends with `last`."""
     custom_id = button(message, action, "" if last is None else f":{last}")
     assert custom_id, f"there is no button for {action}"
     return await simulation.click(as_sent(message), by=by, custom_id=custom_id)
 
 
 async def answer_quiz(simulation: Simulation, message: Message, *, right: bool) -> Answer:
-    """Have the quiz of a post's topic asked, and answer it."""
-    asked = await press(simulation, message, "quiz")
+    """Open the quiz of a post's topic, and answer it."""
+    question = await press(simulation, message, "quiz")
     slug = str(button(message, "quiz")).split(":")[-1]
     answer = simulation.library.topics[slug].body.quiz.right
-    return await press(simulation, asked.message, "answer", answer if right else (answer + 1) % 4)
+    return await press(simulation, question.message, "answer", answer if right else (answer + 1) % 4)
 
 
 def button(message: Message, action: str, ending: str = "") -> str | None:
-    """The custom id of the message's first button for the action."""
+    """Return the custom ID of the message's first button for the action."""
     ids = [each.get("custom_id", "") for each in walk(components_of(as_sent(message)))]
     return next((each for each in ids if each.startswith(f"weekbot:{action}:") and each.endswith(ending)), None)
 
@@ -201,13 +201,13 @@ def seen_by(viewer: MemberActor, answer: Answer) -> Shown:
 
 
 async def allow(simulation: Simulation, channel: ChannelHandle, **permissions: bool) -> None:
-    """Change what the bot may do in a channel."""
+    """Change the bot's permissions in a channel."""
     known = simulation.bot_channel(channel)
     await known.set_permissions(known.guild.me, **permissions)
 
 
 async def tick(simulation: Simulation, **after_slot: float) -> None:
-    """A tick of the bot's, so long after the first slot: by then retries may have taken a while that is chance."""
+    """Run a tick at that time after the first slot, independent of how long retries have taken."""
     simulation.clock.instant = SLOT + timedelta(**after_slot)
     await simulation.deliver()
 
@@ -232,4 +232,4 @@ SCENES = {
     "manage": Scene(manage),
     "manage-french": Scene(manage, "fr"),
 }
-"""By the names of their pictures."""
+"""The scenes by the names of their pictures."""

@@ -1,4 +1,4 @@
-"""Where a scene is played: a simulated Discord of its own, with the bot in it."""
+"""Plays a scene in a simulated Discord with the bot."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The HTTP API, by what it is about."""
+"""The HTTP API by resource."""
 
 from discord_server.call import Route
 

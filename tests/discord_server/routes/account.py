@@ -20,12 +20,12 @@ def read_application(world: World, _call: Call) -> Reply:
 
 @routes.on("GET", "/gateway", needs_token=False)
 def read_gateway(world: World, _call: Call) -> Reply:
-    """Return where the gateway is."""
+    """Return the gateway's URL."""
     return Reply({"url": world.gateway_url})
 
 
 @routes.on("GET", "/gateway/bot")
 def read_bot_gateway(world: World, _call: Call) -> Reply:
-    """Return where the gateway is and how many shards to use."""
+    """Return the gateway's URL and the recommended number of shards."""
     limit = world.starts.payload()
     return Reply({"url": world.gateway_url, "shards": world.shards, "session_start_limit": limit})

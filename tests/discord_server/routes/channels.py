@@ -38,6 +38,6 @@ def delete_channel(world: World, call: Call) -> Reply:
 
 @routes.on("POST", "/channels/{channel_id}/typing")
 def show_typing(world: World, call: Call) -> Reply:
-    """Show that the bot types."""
+    """Show that the bot is typing."""
     channel_of(world, call, Permission.SEND_MESSAGES)
     return NO_CONTENT

@@ -1,4 +1,4 @@
-"""The registering of commands, in all guilds or in one."""
+"""Global commands and guild commands."""
 
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
 from discord_server.command import Command, untranslated
@@ -21,21 +21,21 @@ def _one(world: World, call: Call) -> Command:
 
 @routes.on("GET", EVERYWHERE, IN_GUILD)
 def list_commands(world: World, call: Call) -> Reply:
-    """Return what is registered, without its translations unless they are asked for."""
+    """Return the commands, without translations unless they are requested."""
     listed = [command.payload(world.application.id) for command in world.commands.of(_scope(call))]
     return Reply(listed if call.query.get("with_localizations") == "true" else untranslated(listed))
 
 
 @routes.on("PUT", EVERYWHERE, IN_GUILD)
 def replace_commands(world: World, call: Call) -> Reply:
-    """Register these commands and no others."""
+    """Replace all commands."""
     commands = world.commands.overwrite(_scope(call), call.body)
     return Reply([command.payload(world.application.id) for command in commands])
 
 
 @routes.on("POST", EVERYWHERE, IN_GUILD)
 def register_command(world: World, call: Call) -> Reply:
-    """Register a command beside the others."""
+    """Register a command."""
     known = {command.id for command in world.commands.of(_scope(call))}
     command = world.commands.upsert(_scope(call), call.body)
     return Reply(command.payload(world.application.id), 200 if command.id in known else 201)
@@ -57,6 +57,6 @@ def edit_command(world: World, call: Call) -> Reply:
 
 @routes.on("DELETE", *ONE)
 def delete_command(world: World, call: Call) -> Reply:
-    """Take a command back."""
+    """Delete a command."""
     world.commands.of(_scope(call)).remove(_one(world, call))
     return NO_CONTENT

@@ -1,4 +1,4 @@
-"""Following announcement channels."""
+"""Followers of announcement channels."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ routes = Routes()
 
 @routes.on("GET", "/channels/{channel_id}/webhooks")
 def list_webhooks(world: World, call: Call) -> Reply:
-    """Return the webhooks of a channel, which here are those by which it follows others."""
+    """Return the webhooks of a channel; here, only those by which it follows others."""
     channel = channel_of(world, call, Permission.MANAGE_WEBHOOKS)
     followers = ((source, each) for source in _channels(world) for each in source.followers)
     return Reply([each.webhook_payload(source) for source, each in followers if each.channel is channel])
@@ -26,7 +26,7 @@ def list_webhooks(world: World, call: Call) -> Reply:
 
 @routes.on("POST", "/channels/{channel_id}/followers")
 def follow_channel(world: World, call: Call) -> Reply:
-    """Let a channel repeat what is published in another one."""
+    """Let a channel follow an announcement channel."""
     source = channel_of(world, call)
     target = seen(world, int(call.body["webhook_channel_id"]), Permission.MANAGE_WEBHOOKS)
     if source.kind is not ChannelKind.ANNOUNCEMENT or target.kind is not ChannelKind.TEXT:
@@ -40,7 +40,7 @@ def follow_channel(world: World, call: Call) -> Reply:
 
 @routes.on("DELETE", "/webhooks/{webhook_id}")
 def delete_webhook(world: World, call: Call) -> Reply:
-    """Let a channel follow no more; what was repeated there stays."""
+    """Let a channel stop following; earlier copies are kept."""
     for source in _channels(world):
         for follower in [each for each in source.followers if each.webhook.id == call.id("webhook_id")]:
             seen(world, follower.channel.id, Permission.MANAGE_WEBHOOKS)

@@ -38,7 +38,7 @@ def list_roles(world: World, call: Call) -> Reply:
 
 @routes.on("GET", "/users/@me/guilds")
 def list_guilds(world: World, call: Call) -> Reply:
-    """Return the guilds that the bot is in, by id."""
+    """Return a page of the guilds that the bot is in, by ID."""
     after, before = int(call.query.get("after", 0)), int(call.query.get("before", 1 << 63))
     guilds = sorted((each for each in world.joined_guilds() if after < each.id < before), key=lambda each: each.id)
     return Reply([guild.own_payload() for guild in guilds[: call.limit(200, 200)]])

@@ -1,4 +1,4 @@
-"""Answers to interactions, which carry their own token."""
+"""Responses to interactions, which have their own token."""
 
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
 from discord_server.error import ApiError
@@ -20,7 +20,7 @@ def _asked(call: Call, name: str) -> bool:
 
 @routes.on("POST", CALLBACK, needs_token=False)
 def answer_interaction(world: World, call: Call) -> Reply:
-    """Take the first answer."""
+    """Accept the first response."""
     interaction = world.interactions.get(call.parameters["interaction_token"])
     if interaction is None or interaction.id != call.id("interaction_id"):
         raise ApiError(10062)
@@ -39,7 +39,7 @@ def _interaction(world: World, call: Call) -> Interaction:
 
 @routes.on("POST", WEBHOOK, needs_token=False)
 def follow_up(world: World, call: Call) -> Reply:
-    """Take a further answer."""
+    """Accept a follow-up message."""
     message = _interaction(world, call).follow_up(call.body, call.uploads)
     return Reply(message.payload()) if _asked(call, "wait") else NO_CONTENT
 
@@ -51,13 +51,13 @@ def _answer(world: World, call: Call) -> tuple[Interaction, Message]:
 
 @routes.on("GET", ORIGINAL, FOLLOWUP, needs_token=False)
 def read_answer(world: World, call: Call) -> Reply:
-    """Return an answer."""
+    """Return a response."""
     return Reply(_answer(world, call)[1].payload())
 
 
 @routes.on("PATCH", ORIGINAL, FOLLOWUP, needs_token=False)
 def edit_answer(world: World, call: Call) -> Reply:
-    """Change an answer, or give the one that was promised."""
+    """Edit a response, or replace a deferral."""
     interaction, message = _answer(world, call)
     interaction.edit(message, call.body, call.uploads)
     return Reply(message.payload())
@@ -65,7 +65,7 @@ def edit_answer(world: World, call: Call) -> Reply:
 
 @routes.on("DELETE", ORIGINAL, FOLLOWUP, needs_token=False)
 def delete_answer(world: World, call: Call) -> Reply:
-    """Take an answer back."""
+    """Delete a response."""
     interaction, message = _answer(world, call)
     interaction.delete(message)
     return NO_CONTENT

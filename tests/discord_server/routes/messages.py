@@ -33,7 +33,7 @@ def create_message(world: World, call: Call) -> Reply:
 
 
 def _permitted(channel: Channel, body: Payload) -> Payload:
-    # As Discord does: embeds that may not be sent are left out silently, unless they are all that there is.
+    # Like Discord, silently omit embeds that may not be sent, unless there is no other content.
     if not body.get("embeds") or Permission.EMBED_LINKS in channel.guild.bot_permissions(channel):
         return body
     if not (body.get("content") or body.get("components")):
@@ -50,7 +50,7 @@ def _open(thread: Thread) -> None:
 
 @routes.on("GET", "/channels/{channel_id}/messages")
 def list_messages(world: World, call: Call) -> Reply:
-    """Return a page of the history, the newest first."""
+    """Return a page of the history, the newest message first."""
     channel = channel_of(world, call)
     if Permission.READ_MESSAGE_HISTORY not in channel.guild.bot_permissions(channel):
         return Reply([])
@@ -77,7 +77,7 @@ def read_message(world: World, call: Call) -> Reply:
 
 @routes.on("PATCH", "/channels/{channel_id}/messages/{message_id}")
 def edit_message(world: World, call: Call) -> Reply:
-    """Change one of the bot's messages."""
+    """Edit one of the bot's messages."""
     channel = channel_of(world, call)
     if isinstance(channel, Thread) and channel.archived:
         raise ApiError(50083)
@@ -114,7 +114,7 @@ def crosspost_message(world: World, call: Call) -> Reply:
 
 @routes.on("POST", "/channels/{channel_id}/polls/{message_id}/expire")
 def end_poll(world: World, call: Call) -> Reply:
-    """End a poll of the bot's."""
+    """End one of the bot's polls."""
     message = own_message_of(channel_of(world, call), call)
     message.end_poll()
     return Reply(message.payload())

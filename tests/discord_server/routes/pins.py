@@ -1,4 +1,4 @@
-"""Pinned messages, by the present routes and by the earlier ones."""
+"""Pinned messages, with the current and the deprecated routes."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from discord_server.world import World
 
 from .access import channel_of, message_of
 
-MOST = 250
+MAX_PINS = 250
 PIN_PATHS = ("/channels/{channel_id}/messages/pins/{message_id}", "/channels/{channel_id}/pins/{message_id}")
 
 routes = Routes()
@@ -23,7 +23,7 @@ def pin_message(world: World, call: Call) -> Reply:
     """Pin a message."""
     channel = channel_of(world, call, Permission.PIN_MESSAGES)
     message = message_of(channel, call)
-    if len(channel.pins) >= MOST:
+    if len(channel.pins) >= MAX_PINS:
         raise ApiError(30003)
     if message.pinned_at is None:
         message.pinned_at = world.clock()
@@ -58,7 +58,7 @@ def list_pins(world: World, call: Call) -> Reply:
 
 
 @routes.on("GET", "/channels/{channel_id}/pins")
-def list_pins_as_before(world: World, call: Call) -> Reply:
+def list_pins_deprecated(world: World, call: Call) -> Reply:
     """Return the pinned messages."""
     return Reply([message.seen_payload() for message in _readable_pins(world, call)])
 

@@ -19,25 +19,25 @@ routes = Routes()
 
 @routes.on("POST", "/channels/{channel_id}/messages/{message_id}/threads")
 def open_thread(world: World, call: Call) -> Reply:
-    """Start a thread from a message, whose id it takes."""
+    """Start a thread from a message; it gets the message's ID."""
     channel = channel_of(world, call, Permission.CREATE_PUBLIC_THREADS)
     message = message_of(channel, call)
-    _check_room(channel)
+    _check_active_threads(channel)
     thread = Thread.open_on(message, world.bot, call.body)
     thread.publish()
     return Reply(thread.payload(), 201)
 
 
-def _check_room(channel: Channel) -> None:
+def _check_active_threads(channel: Channel) -> None:
     if len(channel.guild.active_threads()) >= channel.world.most_active_threads:
         raise ApiError(160006)
 
 
 @routes.on("POST", "/channels/{channel_id}/threads")
 def open_post(world: World, call: Call) -> Reply:
-    """Start a forum's post with its first message, or elsewhere a thread without one."""
+    """Start a forum post with its first message, or a thread without one in another channel."""
     channel = channel_of(world, call)
-    _check_room(channel)
+    _check_active_threads(channel)
     if isinstance(channel, Forum):
         return _open_forum_post(world, channel, call)
     channel_of(world, call, Permission.CREATE_PUBLIC_THREADS)
@@ -64,7 +64,7 @@ def _check_tags(forum: Forum, body: Payload) -> None:
 
 @routes.on("GET", "/guilds/{guild_id}/threads/active")
 def list_active_threads(world: World, call: Call) -> Reply:
-    """Return a guild's threads that are not archived."""
+    """Return a guild's active threads."""
     threads = world.guild(call.id("guild_id")).active_threads()
     return Reply(_listing(thread for thread in threads if Permission.VIEW_CHANNEL in _bot_permissions(thread)))
 

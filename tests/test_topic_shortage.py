@@ -1,4 +1,4 @@
-"""The warning before channels run out of topics they have not had."""
+"""The warning before channels run out of unused topics."""
 
 import logging
 from dataclasses import replace
@@ -21,11 +21,11 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def outlook(bot: Bot, metrics: Metrics) -> ShortageWarning:
+def shortage(bot: Bot, metrics: Metrics) -> ShortageWarning:
     return ShortageWarning(lambda: bot.shelf.current, ShortageReport(bot.process.database), metrics.supplied)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
@@ -34,80 +34,76 @@ def short(metrics: Metrics, name: str = SHORT) -> float:
     return float(line.split()[1])
 
 
-async def test_a_channel_with_many_topics_before_it_is_not_named(
-    bot: Bot, outlook: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
+async def test_a_channel_with_many_topics_left_is_not_reported(
+    bot: Bot, shortage: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(1)
-    await outlook.run()
-    assert (short(metrics), told(caplog)) == (0, [])
+    await shortage.run()
+    assert (short(metrics), warnings(caplog)) == (0, [])
 
 
-async def test_a_channel_is_named_from_three_topics_left_on_and_no_more_once_there_are_new_ones(
-    bot: Bot, outlook: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
+async def test_a_channel_with_three_topics_left_is_reported_until_there_are_new_ones(
+    bot: Bot, shortage: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(2)
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 1
-    assert told(caplog) == [f"1 channels have fewer than 4 new topics left: {CHANNEL} (3)"]
+    assert warnings(caplog) == [f"1 channels have fewer than 4 new topics left: {CHANNEL} (3)"]
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 0
 
 
-async def test_topics_that_left_the_content_do_not_count_as_had(
-    bot: Bot, outlook: ShortageWarning, metrics: Metrics
-) -> None:
+async def test_removed_topics_do_not_count_as_used(bot: Bot, shortage: ShortageWarning, metrics: Metrics) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
     await bot.subscribe()
     await bot.weeks(2)
     bot.shelf.put("numpy", "scrapy", "dash", "sanic")
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 0
 
 
-async def test_skipped_topics_count_and_those_of_an_earlier_round_do_not(
-    bot: Bot, outlook: ShortageWarning, metrics: Metrics
+async def test_skipped_topics_count_as_used_and_those_of_earlier_rounds_do_not(
+    bot: Bot, shortage: ShortageWarning, metrics: Metrics
 ) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.skip()
     await bot.weeks(1)
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 1
     await bot.weeks(4)
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 0
 
 
-async def test_paused_and_ended_subscriptions_are_not_named(
-    bot: Bot, outlook: ShortageWarning, metrics: Metrics
+async def test_paused_and_ended_subscriptions_are_not_reported(
+    bot: Bot, shortage: ShortageWarning, metrics: Metrics
 ) -> None:
     bot.shelf.put("flask", "django")
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 2
     await bot.process.subscriptions.change(CHANNEL, lambda current: replace(current, paused=True))
     await bot.process.subscriptions.change(CHANNEL + 1, lambda current: replace(current, active=False))
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 0
 
 
-async def test_a_track_that_left_the_content_counts_as_everything(
-    bot: Bot, outlook: ShortageWarning, metrics: Metrics
-) -> None:
+async def test_a_removed_track_counts_as_everything(bot: Bot, shortage: ShortageWarning, metrics: Metrics) -> None:
     bot.shelf.put("flask", "django")
     await bot.subscribe(track="knitting")
-    await outlook.run()
+    await shortage.run()
     assert short(metrics) == 1
 
 
-async def test_a_track_for_less_than_a_quarter_is_never_short(
-    bot: Bot, outlook: ShortageWarning, metrics: Metrics
+async def test_a_track_of_less_than_a_quarter_is_never_short(
+    bot: Bot, shortage: ShortageWarning, metrics: Metrics
 ) -> None:
     few, *others = bot.shelf.whole.topics
     tracks = [
@@ -116,5 +112,5 @@ async def test_a_track_for_less_than_a_quarter_is_never_short(
     ]
     bot.shelf.current = Library(bot.shelf.whole.topics.values(), tracks)
     await bot.subscribe(track="few")
-    await outlook.run()
+    await shortage.run()
     assert (short(metrics), short(metrics, "weekbot_subscriptions")) == (0, 1)

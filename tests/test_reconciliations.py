@@ -1,4 +1,4 @@
-"""A ledger of an earlier time, over channels with posts from after it: none is doubled, and topics go on in order."""
+"""Reconciliation of a restored ledger with the channels' posts: no post is duplicated, and topics stay in order."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ async def snapshot(bot: Bot) -> Snapshot:
 
 
 async def restore(bot: Bot, saved: Snapshot, taken_at: datetime | None = None) -> None:
-    """Put back what was saved, stamped if it says when it was taken, and start anew."""
+    """Restore the snapshot, marked with `taken_at` if it is given, and restart the process."""
     await bot.process.database.end()
     await bot.process.close()
     bot.process = bot.another(bot.sender)
@@ -47,35 +47,34 @@ async def restore(bot: Bot, saved: Snapshot, taken_at: datetime | None = None) -
 
 
 async def states(bot: Bot) -> list[tuple[str, str]]:
-    """Topics and what became of them, by slot."""
+    """Return the topic and state of each delivery, by slot."""
     query = select(deliveries.c.topic, deliveries.c.state).order_by(deliveries.c.slot)
     async with bot.process.database.read() as connection:
         return [(row.topic, row.state) for row in await connection.execute(query)]
 
 
-@pytest.mark.parametrize("stamped", [True, False])
-async def test_what_was_posted_after_the_backup_is_recorded_as_it_was(bot: Bot, stamped: bool) -> None:
+@pytest.mark.parametrize("marked", [True, False])
+async def test_posts_after_the_backup_are_recorded_again(bot: Bot, marked: bool) -> None:
     await bot.subscribe()
     await bot.weeks(1)
     saved, taken_at = await snapshot(bot), bot.clock.now()
     await bot.weeks(2)
-    lived = {row["id"]: row for row in (await snapshot(bot))["deliveries"]}
+    recorded = {row["id"]: row for row in (await snapshot(bot))["deliveries"]}
 
-    await restore(bot, saved, taken_at if stamped else None)
+    await restore(bot, saved, taken_at if marked else None)
     await bot.tick(hours=1)
 
     assert bot.topics() == list(SLUGS[:3])
-    again = {row["id"]: row for row in (await snapshot(bot))["deliveries"]}
-    same = ("slot", "topic", "round", "scheduled", "state", "message_id", "message_channel_id")
-    # A slot of which nothing is known but its post is not passed over.
-    assert {id_: [row[name] for name in same] for id_, row in again.items()} == {
-        id_: [row[name] for name in same] for id_, row in lived.items()
+    restored = {row["id"]: row for row in (await snapshot(bot))["deliveries"]}
+    columns = ("slot", "topic", "round", "scheduled", "state", "message_id", "message_channel_id")
+    assert {id_: [row[name] for name in columns] for id_, row in restored.items()} == {
+        id_: [row[name] for name in columns] for id_, row in recorded.items()
     }
     await bot.weeks(2)
     assert bot.topics() == [*SLUGS, "flask"]
 
 
-async def test_each_channel_is_looked_at_once_before_anything_is_posted(bot: Bot) -> None:
+async def test_each_channel_is_read_once_before_the_first_post(bot: Bot) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER, start_topic="dash")
     await restore(bot, await snapshot(bot), MONDAY)
@@ -89,7 +88,7 @@ async def test_each_channel_is_looked_at_once_before_anything_is_posted(bot: Bot
         assert not await snapshot_taken_at(connection)
 
 
-async def test_a_post_by_hand_after_the_backup_has_used_up_its_topic(bot: Bot) -> None:
+async def test_a_manual_post_after_the_backup_counts_as_used(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(1)
     saved, taken_at = await snapshot(bot), bot.clock.now()
@@ -105,7 +104,7 @@ async def test_a_post_by_hand_after_the_backup_has_used_up_its_topic(bot: Bot) -
     assert subscription.last_slot.instant == SLOT + WEEK
 
 
-async def test_a_topic_that_was_chosen_before_the_backup_is_used_up_by_its_post(bot: Bot) -> None:
+async def test_a_topic_chosen_before_the_backup_is_not_posted_again(bot: Bot) -> None:
     await bot.subscribe()
     await bot.choose("numpy")
     saved = await snapshot(bot)
@@ -118,7 +117,7 @@ async def test_a_topic_that_was_chosen_before_the_backup_is_used_up_by_its_post(
     assert bot.topics() == ["numpy", "flask", "django"]
 
 
-async def test_a_new_round_that_began_after_the_backup_goes_on(bot: Bot) -> None:
+async def test_a_round_that_began_after_the_backup_continues(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(2)
     saved, taken_at = await snapshot(bot), bot.clock.now()
@@ -132,7 +131,7 @@ async def test_a_new_round_that_began_after_the_backup_goes_on(bot: Bot) -> None
     assert (await bot.subscription()).round == 2
 
 
-async def test_what_was_on_its_way_in_the_backup_is_looked_up_also_if_it_was_never_tried(bot: Bot) -> None:
+async def test_a_delivery_pending_in_the_backup_is_looked_up_before_it_is_sent(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord cannot be reached", timedelta(minutes=5))]
     bot.clock.instant = SLOT
@@ -149,10 +148,10 @@ async def test_what_was_on_its_way_in_the_backup_is_looked_up_also_if_it_was_nev
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
-    assert bot.sender.look_ups == 2  # the first one before it was sent, as it was late
+    assert bot.sender.look_ups == 2  # once because it was late, and once after the restore
 
 
-async def test_what_was_not_posted_after_the_backup_is_posted(bot: Bot) -> None:
+async def test_a_slot_without_a_post_is_posted_after_the_restore(bot: Bot) -> None:
     await bot.subscribe()
     await restore(bot, await snapshot(bot), MONDAY)
 
@@ -161,7 +160,7 @@ async def test_what_was_not_posted_after_the_backup_is_posted(bot: Bot) -> None:
     assert bot.topics() == ["flask"]
 
 
-async def test_where_the_history_cannot_be_read_slots_since_the_backup_are_unverified(bot: Bot) -> None:
+async def test_slots_since_the_backup_are_unverified_if_the_history_is_unreadable(bot: Bot) -> None:
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(2)
@@ -177,7 +176,7 @@ async def test_where_the_history_cannot_be_read_slots_since_the_backup_are_unver
     assert bot.topics() == ["flask", "django", "dash"]
 
 
-async def test_after_a_mere_pause_a_history_that_cannot_be_read_keeps_no_post_back(bot: Bot) -> None:
+async def test_an_unreadable_history_does_not_prevent_a_post_after_downtime(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.reading = [UNREADABLE]
 
@@ -188,7 +187,7 @@ async def test_after_a_mere_pause_a_history_that_cannot_be_read_keeps_no_post_ba
 
 
 @pytest.mark.parametrize("trouble", [RetryableError("Discord cannot be reached"), ZeroDivisionError("unexpected")])
-async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhile(bot: Bot, trouble: Exception) -> None:
+async def test_a_failed_look_up_is_retried_before_anything_is_posted(bot: Bot, trouble: Exception) -> None:
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)
@@ -202,7 +201,7 @@ async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhil
     assert await states(bot) == [("flask", State.SENT)]
 
 
-async def test_a_look_up_that_never_succeeds_ends(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_up_is_abandoned_after_the_last_attempt(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekbot.delivery.reconciliations.MAX_ATTEMPTS", 3)
     await bot.subscribe()
     saved = await snapshot(bot)
@@ -216,28 +215,28 @@ async def test_a_look_up_that_never_succeeds_ends(bot: Bot, monkeypatch: pytest.
     assert len(bot.sender.read) == 3
 
 
-async def test_a_long_history_is_read_in_parts(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_history_is_read_in_pages(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(3)
-    whole, asked = bot.sender.posts_in, list[str | None]()
+    read_all, cursors = bot.sender.posts_in, list[str | None]()
 
-    async def in_parts(subscription: Any, since: datetime, cursor: str | None) -> HistoryPage:
-        asked.append(cursor)
-        posts = (await whole(subscription, since, None)).posts
-        part = posts[int(cursor or 0) :][:1]
-        return HistoryPage(part, str(int(cursor or 0) + 1) if part else None)
+    async def in_pages(subscription: Any, since: datetime, cursor: str | None) -> HistoryPage:
+        cursors.append(cursor)
+        posts = (await read_all(subscription, since, None)).posts
+        page = posts[int(cursor or 0) :][:1]
+        return HistoryPage(page, str(int(cursor or 0) + 1) if page else None)
 
-    monkeypatch.setattr(bot.sender, "posts_in", in_parts)
+    monkeypatch.setattr(bot.sender, "posts_in", in_pages)
     await restore(bot, saved, MONDAY)
     await bot.tick(hours=1)
 
-    assert asked == [None, "1", "2", "3"]
+    assert cursors == [None, "1", "2", "3"]
     assert await states(bot) == [(slug, State.SENT) for slug in SLUGS[:3]]
     assert bot.topics() == list(SLUGS[:3])
 
 
-async def test_the_last_post_that_is_found_gets_its_steps(bot: Bot) -> None:
+async def test_the_last_post_found_gets_its_steps(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     saved = await snapshot(bot)
     await bot.weeks(2)
@@ -251,15 +250,15 @@ async def test_the_last_post_that_is_found_gets_its_steps(bot: Bot) -> None:
     assert (await bot.subscription()).pinned_message_id == (await bot.last()).message_id
 
 
-async def test_nothing_is_posted_by_hand_before_the_look_up(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_manual_posts_are_refused_during_the_look_up(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)
     await restore(bot, saved, MONDAY)
     bot.sender.reading = [RetryableError("Discord cannot be reached", timedelta(minutes=5))]
 
-    with monkeypatch.context() as patience:
-        patience.setattr(verification, "LONGEST_WAIT_SECONDS", 0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(verification, "LONGEST_WAIT_SECONDS", 0.1)
         with pytest.raises(LookingBackError):
             await bot.post_now()
         with pytest.raises(LookingBackError):
@@ -272,7 +271,7 @@ async def test_nothing_is_posted_by_hand_before_the_look_up(bot: Bot, monkeypatc
     assert bot.topics() == ["flask", "django"]
 
 
-async def test_a_post_by_hand_waits_for_the_look_up(bot: Bot) -> None:
+async def test_a_manual_post_waits_for_the_look_up(bot: Bot) -> None:
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)
@@ -282,29 +281,27 @@ async def test_a_post_by_hand_waits_for_the_look_up(bot: Bot) -> None:
     assert bot.topics() == ["flask", "django"]
 
 
-async def test_a_post_by_hand_that_arrives_as_the_look_up_ends_is_posted(
-    bot: Bot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_manual_post_requested_as_the_look_up_ends_is_sent(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)
     await restore(bot, saved, MONDAY)
-    reconciliations, arrived = bot.process.reconciliations, []
+    reconciliations, manual_posts = bot.process.reconciliations, []
 
-    async def found(*arguments: Any) -> FoundPosts:
+    async def record_and_post(*arguments: Any) -> FoundPosts:
         recorded = await Reconciliations.record_posts(reconciliations, *arguments)
-        arrived.append(asyncio.create_task(bot.post_now()))
+        manual_posts.append(asyncio.create_task(bot.post_now()))
         for _ in range(20):
-            await bot.subscription()  # as much time as the database needs for what the post requests
+            await bot.subscription()  # gives the manual post time for its queries
         return recorded
 
-    monkeypatch.setattr(reconciliations, "record_posts", found)
+    monkeypatch.setattr(reconciliations, "record_posts", record_and_post)
     await bot.tick(minutes=1)
-    assert await arrived[0]
+    assert await manual_posts[0]
     assert bot.topics() == ["flask", "django"]
 
 
-async def test_a_server_that_was_left_is_looked_at_when_the_bot_is_back(bot: Bot) -> None:
+async def test_a_left_server_is_read_after_the_bot_rejoins(bot: Bot) -> None:
     await bot.subscribe()
     await bot.process.guilds.mark_left([GUILD], MONDAY)
     await restore(bot, await snapshot(bot), MONDAY)
@@ -316,14 +313,14 @@ async def test_a_server_that_was_left_is_looked_at_when_the_bot_is_back(bot: Bot
     assert (bot.sender.read, bot.topics()) == ([CHANNEL], ["flask"])
 
 
-async def test_a_start_within_minutes_of_a_slot_asks_nothing(bot: Bot) -> None:
+async def test_a_start_within_minutes_of_a_slot_reads_no_history(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT + timedelta(minutes=9))
     assert (bot.sender.read, bot.topics()) == ([], ["flask"])
 
 
-async def test_a_restore_in_the_midst_of_a_look_up_is_no_less_certain(bot: Bot) -> None:
-    """What was looked up in case is looked up for certain where that state was restored."""
+async def test_a_restore_during_a_routine_look_up_is_treated_as_a_restore(bot: Bot) -> None:
+    """The snapshot contains an unfinished look-up that wasn't caused by a restore."""
     await bot.subscribe()
     bot.sender.quiet = False
     bot.sender.reading = [RetryableError("Discord cannot be reached", timedelta(hours=1))]

@@ -1,4 +1,4 @@
-"""`weekbot db copy`: everything moves from SQLite to PostgreSQL, or nothing does."""
+"""`weekbot db copy`: copies everything from SQLite to PostgreSQL, or nothing."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,7 +32,7 @@ async def target() -> AsyncIterator[Database]:
         await database.close()
 
 
-def nobody(_: str) -> None:
+def no_progress(_: str) -> None:
     pass
 
 
@@ -41,7 +41,7 @@ def bytes_of(database: Database) -> bytes:
 
 
 async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows of all tables, without local metadata_entries."""
+    """Return all rows of all tables, except metadata that is specific to one database."""
     found = {}
     async with database.read() as connection:
         for table in TABLES:
@@ -55,24 +55,24 @@ async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def test_everything_is_copied_and_the_source_is_unchanged(source: Database, target: Database) -> None:
-    before, told = bytes_of(source), list[str]()
-    await copy(source, target, told.append)
+    before, lines = bytes_of(source), list[str]()
+    await copy(source, target, lines.append)
     assert await everything(target) == await everything(source)
     assert all((await everything(target)).values())
-    assert [line.split(":")[0] for line in told] == [table.name for table in TABLES]
+    assert [line.split(":")[0] for line in lines] == [table.name for table in TABLES]
     assert bytes_of(source) == before
 
 
-async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, target: Database) -> None:
-    await copy(source, target, nobody)
+async def test_a_copy_can_be_repeated_until_the_target_is_used(source: Database, target: Database) -> None:
+    await copy(source, target, no_progress)
     await Metadata(source).put("commands", "another digest")
-    await copy(source, target, nobody)
+    await copy(source, target, no_progress)
     assert await everything(target) == await everything(source)
     async with target.write() as connection:
         await connection.execute(update(subscriptions).values(paused=True))
     used = await everything(target)
     with pytest.raises(WeekbotError, match=r"used since. Copy to an empty database"):
-        await copy(source, target, nobody)
+        await copy(source, target, no_progress)
     assert await everything(target) == used
 
 
@@ -80,11 +80,11 @@ async def test_a_database_that_is_not_a_copy_is_not_replaced(source: Database, t
     await target.upgrade()
     await Guilds(target).set_notice_channel(5, 6)
     with pytest.raises(WeekbotError, match="contains other data"):
-        await copy(source, target, nobody)
+        await copy(source, target, no_progress)
     assert (await Guilds(target).settings(5)).notices_channel_id == 6
 
 
-async def test_an_interrupted_copy_leaves_nothing_and_can_be_repeated(source: Database, target: Database) -> None:
+async def test_an_interrupted_copy_leaves_no_rows_and_can_be_repeated(source: Database, target: Database) -> None:
     def interrupted(line: str) -> None:
         if line.startswith("deliveries"):
             raise KeyboardInterrupt
@@ -92,11 +92,11 @@ async def test_an_interrupted_copy_leaves_nothing_and_can_be_repeated(source: Da
     with pytest.raises(KeyboardInterrupt):
         await copy(source, target, interrupted)
     assert not any((await everything(target)).values())
-    await copy(source, target, nobody)
+    await copy(source, target, no_progress)
     assert await everything(target) == await everything(source)
 
 
-async def test_a_copy_that_differs_is_an_error(
+async def test_a_copy_that_differs_from_its_source_is_an_error(
     source: Database, target: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await target.upgrade()
@@ -109,17 +109,19 @@ async def test_a_copy_that_differs_is_an_error(
             "CREATE TRIGGER spoil BEFORE INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION spoil()"
         )
     with pytest.raises(NotCopiedError):
-        await copy(source, target, nobody)
+        await copy(source, target, no_progress)
     assert not any((await everything(target)).values())
 
 
-@pytest.mark.parametrize("where", ["source", "target"])
-async def test_nothing_is_copied_beside_a_bot(source: Database, target: Database, url: str, where: str) -> None:
+@pytest.mark.parametrize("side", ["source", "target"])
+async def test_nothing_is_copied_while_a_bot_is_running(
+    source: Database, target: Database, url: str, side: str
+) -> None:
     await target.upgrade()
-    running = Database(url) if where == "source" else target
+    running = Database(url) if side == "source" else target
     async with process_lock(running):
         with pytest.raises(InUseError):
-            await copy(source, target, nobody)
+            await copy(source, target, no_progress)
     assert not any((await everything(target)).values())
     if running is not target:
         await running.close()
@@ -128,7 +130,7 @@ async def test_nothing_is_copied_beside_a_bot(source: Database, target: Database
 async def test_new_subscriptions_continue_after_the_highest_number(
     source: Database, target: Database, library: Library, clock: FakeClock
 ) -> None:
-    await copy(source, target, nobody)
+    await copy(source, target, no_progress)
     bot = Bot(target.engine.url.render_as_string(hide_password=False), library, clock)
     assert (await bot.subscribe(99)).id == 1 + max(each.id for each in await Subscriptions(source).of_guild(GUILD))
     await bot.process.close()
@@ -137,16 +139,16 @@ async def test_new_subscriptions_continue_after_the_highest_number(
 async def test_only_sqlite_is_copied_to_postgresql(source: Database, target: Database, tmp_path: Path) -> None:
     for one, other in ((source, source), (target, target), (target, source)):
         with pytest.raises(WeekbotError, match="from SQLite to PostgreSQL"):
-            await copy(one, other, nobody)
+            await copy(one, other, no_progress)
     missing = Database(f"sqlite:///{tmp_path / 'missing.db'}")
     with pytest.raises(WeekbotError, match=r"There is no database .*missing\.db"):
-        await copy(missing, target, nobody)
+        await copy(missing, target, no_progress)
     await missing.close()
     assert not (tmp_path / "missing.db").exists()
 
 
-async def test_a_source_of_an_older_version_is_upgraded_first(source: Database, target: Database) -> None:
+async def test_a_source_with_an_old_schema_is_refused(source: Database, target: Database) -> None:
     async with source.write() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     with pytest.raises(WeekbotError, match="Run `weekbot db upgrade`"):
-        await copy(source, target, nobody)
+        await copy(source, target, no_progress)

@@ -1,4 +1,4 @@
-"""What befalls the state of Discord, a machine or a bot during a time of faults, besides requests and events."""
+"""Disruptions of Discord's state, of a machine or of a bot, in addition to faults of requests and events."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from discord_server.thread import Thread
 
 from .fast_time import FastTime
 
-Happening: TypeAlias = Callable[[DiscordServer, FastTime, Random], AbstractAsyncContextManager[None]]
-"""Goes on while its block runs."""
+Disruption: TypeAlias = Callable[[DiscordServer, FastTime, Random], AbstractAsyncContextManager[None]]
+"""Lasts while its block runs."""
 
-OFF: Final = tuple(timedelta(seconds=sign * seconds) for seconds in (8, 600, 3600, 90_000) for sign in (1, -1))
+CLOCK_ERRORS: Final = tuple(timedelta(seconds=sign * seconds) for seconds in (8, 600, 3600, 90_000) for sign in (1, -1))
 COMMANDS: Final[Sequence[tuple[str, Mapping[str, str]]]] = (
     ("weekly status", {}),
     ("framework", {"name": "flask"}),
@@ -28,14 +28,14 @@ COMMANDS: Final[Sequence[tuple[str, Mapping[str, str]]]] = (
 
 
 @asynccontextmanager
-async def away(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+async def discord_outage(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
     """Discord has an outage."""
     async with server.outage(refuses=dice.random() < 0.5, resumable=dice.random() < 0.5):
         yield
 
 
 @asynccontextmanager
-async def guild_away(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+async def guild_outage(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
     """A server has an outage."""
     with dice.choice([guild for guild in server.world.joined_guilds() if guild.available]).outage():
         yield
@@ -43,7 +43,7 @@ async def guild_away(server: DiscordServer, time: FastTime, dice: Random) -> Asy
 
 @asynccontextmanager
 async def disconnected(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
-    """The connections break off, at the beginning and at the end."""
+    """The gateway connections break, at the start and at the end."""
     disconnect(server, dice)
     yield
     disconnect(server, dice)
@@ -63,7 +63,7 @@ def disconnect(server: DiscordServer, dice: Random) -> None:
 
 
 @asynccontextmanager
-async def plays_dead(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+async def missing_heartbeats(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
     """The gateway does not acknowledge heartbeats."""
     server.gateway.acknowledges = False
     try:
@@ -73,16 +73,16 @@ async def plays_dead(server: DiscordServer, time: FastTime, dice: Random) -> Asy
 
 
 @asynccontextmanager
-async def misdated(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
-    """All answers have a wrong date."""
-    with server.world.date.stale() if dice.random() < 0.3 else server.world.date.shifted(dice.choice(OFF)):
+async def wrong_dates(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """All responses have a wrong date."""
+    with server.world.date.stale() if dice.random() < 0.3 else server.world.date.shifted(dice.choice(CLOCK_ERRORS)):
         yield
 
 
 @asynccontextmanager
-async def machine_off(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+async def wrong_machine_clock(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
     """The bot's machine has a wrong clock."""
-    time.set_machine(dice.choice(OFF))
+    time.set_machine(dice.choice(CLOCK_ERRORS))
     try:
         yield
     finally:
@@ -91,15 +91,15 @@ async def machine_off(server: DiscordServer, time: FastTime, dice: Random) -> As
 
 @asynccontextmanager
 async def threads_archived(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
-    """Half of the threads are archived, and no more can be opened for a while."""
+    """Half of the threads are archived, and no new ones can be opened."""
     for thread in [thread for guild in server.world.joined_guilds() for thread in guild.active_threads()]:
         if dice.random() < 0.5:
             thread.edit({"archived": True})
-    server.world.most_active_threads, usual = 0, server.world.most_active_threads
+    server.world.most_active_threads, before = 0, server.world.most_active_threads
     try:
         yield
     finally:
-        server.world.most_active_threads = usual
+        server.world.most_active_threads = before
 
 
 @asynccontextmanager
@@ -123,8 +123,8 @@ def _is_post(thread: Thread) -> bool:
 
 
 @asynccontextmanager
-async def chatter(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
-    """Members write what no library can read."""
+async def odd_messages(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Members write messages that no library can parse."""
     for channel in channels(server):
         for number in range(dice.randint(0, 3)):
             message = channel.post(channel.guild.owner.user, {"content": f"message {number}"})
@@ -134,7 +134,7 @@ async def chatter(server: DiscordServer, time: FastTime, dice: Random) -> AsyncI
 
 @asynccontextmanager
 async def commands(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
-    """Members use commands, which arrive twice, late or at another program with the same token."""
+    """Members use commands, which arrive repeatedly, too late or at another program with the same token."""
     use_some(server, dice)
     yield
     use_some(server, dice)
@@ -149,7 +149,7 @@ def use(server: DiscordServer, dice: Random) -> None:
     channel = dice.choice(channels(server))
     command, options = dice.choice(COMMANDS)
     prepare = dice.choice([Interaction.expire, Interaction.acknowledge_elsewhere, _nothing])
-    if not any(session.hears(channel.guild.id) for session in server.gateway.connected()):
+    if not any(session.serves(channel.guild.id) for session in server.gateway.connected()):
         return
     interaction = server.invoke(channel, command, options, unchecked=True, prepare=prepare)
     for _ in range(dice.randint(0, 2)):
@@ -157,25 +157,25 @@ def use(server: DiscordServer, dice: Random) -> None:
 
 
 def _nothing(_: Interaction) -> None:
-    """It arrives as it should."""
+    """Leave the interaction as it is."""
 
 
 @asynccontextmanager
-async def strangers(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
-    """Servers come that the bot is not in, or that have an outage, and members of them use commands."""
-    foreign = server.add_guild(f"Strangers {len(server.world.guilds)}", joined=False)
-    late = server.add_guild(f"Latecomers {len(server.world.guilds)}", available=False)
-    for guild in (foreign, late):
+async def new_servers(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Add servers that the bot isn't in or that have an outage; their members use commands."""
+    not_joined = server.add_guild(f"Strangers {len(server.world.guilds)}", joined=False)
+    unavailable = server.add_guild(f"Latecomers {len(server.world.guilds)}", available=False)
+    for guild in (not_joined, unavailable):
         channel = guild.add_text_channel("general")
-        if any(session.hears(guild.id) for session in server.gateway.connected()):
+        if any(session.serves(guild.id) for session in server.gateway.connected()):
             server.invoke(channel, "help", {}, unchecked=True)
     yield
-    late.come_back()
+    unavailable.come_back()
 
 
 @asynccontextmanager
 async def commands_replaced(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
-    """Another program registers commands of its own."""
+    """Another program registers its own commands."""
     server.world.commands.replace(0, [{"name": "other", "description": "Of another program"}])
     if dice.random() < 0.5:
         server.world.commands.add_entry_point()
@@ -183,7 +183,7 @@ async def commands_replaced(server: DiscordServer, time: FastTime, dice: Random)
 
 
 def channels(server: DiscordServer) -> list[Channel]:
-    """The text channels of the servers that the bot is in."""
+    """Return the text channels of the servers that the bot is in."""
     return [
         channel
         for guild in server.world.joined_guilds()
@@ -192,17 +192,17 @@ def channels(server: DiscordServer) -> list[Channel]:
     ]
 
 
-ALL: Final[tuple[Happening, ...]] = (
-    away,
-    guild_away,
+ALL: Final[tuple[Disruption, ...]] = (
+    discord_outage,
+    guild_outage,
     disconnected,
-    plays_dead,
-    misdated,
-    machine_off,
+    missing_heartbeats,
+    wrong_dates,
+    wrong_machine_clock,
     threads_archived,
     threads_locked,
-    chatter,
+    odd_messages,
     commands,
-    strangers,
+    new_servers,
     commands_replaced,
 )

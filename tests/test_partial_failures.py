@@ -1,4 +1,4 @@
-"""`weekbot run` while one of its parts cannot do its work: the others do theirs, and it recovers by itself."""
+"""`weekbot run` while one part fails: the other parts keep working, and the failed one recovers automatically."""
 
 import asyncio
 import sys
@@ -23,8 +23,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         yield place
 
 
-async def ended(place: Place, *arguments: str) -> tuple[int | None, list[str]]:
-    """The exit code, and the lines of the log."""
+async def run_until_exit(place: Place, *arguments: str) -> tuple[int | None, list[str]]:
+    """Run the bot until it exits; return the exit code and the lines of the log."""
     bot = await place.start(sys.executable, *(arguments or ("-m", "weekbot", "run")))
     errors = (await bot.communicate())[1].decode()
     assert "Traceback" not in errors, errors
@@ -32,15 +32,15 @@ async def ended(place: Place, *arguments: str) -> tuple[int | None, list[str]]:
 
 
 async def lookup(place: Place) -> str:
-    """A member's, also while no command is registered."""
+    """Let a member use `/framework`, even if no command is registered; return the response's text."""
     channel = next(iter(place.guild.channels.values()))
-    asked = place.server.invoke(channel, "framework", {"name": "flask"}, unchecked=True)
-    await place.server.until(lambda: asked.answered, "an answer")
-    return asked.text
+    interaction = place.server.invoke(channel, "framework", {"name": "flask"}, unchecked=True)
+    await place.server.until(lambda: interaction.answered, "an answer")
+    return interaction.text
 
 
-async def test_while_commands_are_refused_posts_go_out_and_members_are_answered(place: Place) -> None:
-    """As by Discord's daily quota, by an activity's command that was left out, or without access."""
+async def test_refused_commands_delay_neither_posts_nor_responses(place: Place) -> None:
+    """Refusals: the daily quota, a missing Entry Point command, missing access, a server error."""
     channel = place.guild.add_text_channel("weekly")
     slot = await place.enter(channel)
     place.server.world.commands.add_entry_point()
@@ -57,7 +57,7 @@ async def test_while_commands_are_refused_posts_go_out_and_members_are_answered(
     assert len(posts(place, channel)) == 1
 
 
-async def test_commands_that_somebody_else_replaced_are_registered_again_at_the_next_start(place: Place) -> None:
+async def test_replaced_commands_are_registered_again_at_the_next_start(place: Place) -> None:
     place.guild.add_text_channel("weekly")
 
     def names() -> set[str]:
@@ -75,7 +75,7 @@ async def test_commands_that_somebody_else_replaced_are_registered_again_at_the_
         assert "other" not in names()
 
 
-async def test_a_log_in_that_is_limited_or_answered_by_a_proxy_is_tried_again(place: Place) -> None:
+async def test_a_login_is_retried_after_a_rate_limit_or_a_proxys_response(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.enter(channel)
     for fault in (request_fault.rate_limit(1.2, "user"), request_fault.html(401), request_fault.truncated()):
@@ -88,7 +88,7 @@ async def test_a_log_in_that_is_limited_or_answered_by_a_proxy_is_tried_again(pl
     assert not place.server.premature_requests
 
 
-async def test_events_that_cannot_be_read_keep_nobody_from_posting(place: Place) -> None:
+async def test_unreadable_events_do_not_prevent_posts(place: Place) -> None:
     channel, other = place.guild.add_text_channel("weekly"), place.server.add_guild("Others").add_text_channel("weekly")
     slot = await place.enter(channel, other)
     place.server.gateway.mangle("GUILD_CREATE", event_fault.without("channels.0.position"))
@@ -108,8 +108,8 @@ async def test_events_that_cannot_be_read_keep_nobody_from_posting(place: Place)
     assert place.server.injected.total() == 5
 
 
-async def test_posts_need_no_gateway(place: Place) -> None:
-    """Neither to a text channel nor to a forum, of servers that nothing is known of."""
+async def test_posts_are_sent_without_a_gateway_connection(place: Place) -> None:
+    """Post to a text channel and to a forum of a server that isn't cached."""
     channel, forum = place.guild.add_text_channel("weekly"), place.guild.add_forum("showcase")
     slot = await place.enter(channel, forum)
     place.server.gateway.down = True
@@ -124,7 +124,7 @@ async def test_posts_need_no_gateway(place: Place) -> None:
     assert bot.returncode == 0
 
 
-async def test_servers_of_a_shard_that_cannot_identify_are_posted_to_as_well(place: Place) -> None:
+async def test_servers_of_a_shard_that_cannot_identify_get_their_posts(place: Place) -> None:
     place.server.world.shards = 2
     channel, other = place.guild.add_text_channel("weekly"), place.server.add_guild("Others").add_text_channel("weekly")
     slot = await place.enter(channel, other)
@@ -136,11 +136,11 @@ async def test_servers_of_a_shard_that_cannot_identify_are_posted_to_as_well(pla
 
 
 @pytest.mark.parametrize(("code", "cure"), [(4011, "WEEKBOT_SHARD_COUNT"), (4014, "intents")])
-async def test_a_gateway_that_closes_for_good_ends_it_with_one_sentence(place: Place, code: int, cure: str) -> None:
+async def test_a_permanent_close_code_ends_the_bot_with_one_sentence(place: Place, code: int, cure: str) -> None:
     place.guild.add_text_channel("weekly")
     place.server.gateway.inject("IDENTIFY", handshake_fault.closed(code), FOREVER)
-    code_of_exit, lines = await ended(place)
-    assert code_of_exit == 1
+    exit_code, lines = await run_until_exit(place)
+    assert exit_code == 1
     assert cure in lines[-1]
 
 
@@ -153,7 +153,7 @@ async def test_the_machines_time_zone_does_not_matter(place: Place, zone: str) -
         await posted(place, channel)
 
 
-async def test_a_post_comes_within_two_seconds_of_its_slot_whenever_the_bot_was_started(place: Place) -> None:
+async def test_a_post_is_sent_within_two_seconds_of_its_slot(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.enter(channel)
     async with place.running(slot - timedelta(seconds=20)):
@@ -162,8 +162,8 @@ async def test_a_post_comes_within_two_seconds_of_its_slot_whenever_the_bot_was_
         assert timedelta() <= message.created_at - slot < timedelta(seconds=2)
 
 
-async def test_a_machine_whose_clock_is_wrong_posts_by_discords_time(place: Place) -> None:
-    """It is three hours ahead as the bot starts, and is then put right."""
+async def test_a_machine_with_a_wrong_clock_posts_by_discords_time(place: Place) -> None:
+    """The machine's clock is three hours ahead when the bot starts."""
     channel = place.guild.add_text_channel("weekly")
     slot = await place.enter(channel)
     ahead = float(place.at(slot - timedelta(seconds=15))) + 3 * 3600

@@ -24,7 +24,7 @@ on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
 
 async def refusals(url: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The sentences that `weekbot db upgrade` and `weekbot doctor` print."""
+    """Return the messages of `weekbot db upgrade` and `weekbot doctor`."""
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
     with pytest.raises(WeekbotError) as refused:
         await asyncio.to_thread(CliRunner().invoke, cli, ["db", "upgrade"], catch_exceptions=False)
@@ -38,8 +38,8 @@ async def refusals(url: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.fixture
-def old(url: str) -> None:
-    """A server that says of itself that it is PostgreSQL 13, as a stand-in for one."""
+def old_server(url: str) -> None:
+    """Make the server report that it is PostgreSQL 13."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA stand_in")
         connection.execute(
@@ -52,7 +52,7 @@ def old(url: str) -> None:
 
 
 @on_postgresql
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_server")
 async def test_an_old_postgresql_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await refusals(url, monkeypatch) == {
         "PostgreSQL 13.21 is too old for weekbot; upgrade the server to PostgreSQL 14 or newer."
@@ -64,9 +64,9 @@ async def test_an_old_postgresql_is_refused(url: str, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def network_disk(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's own way to use files without shared memory, as a stand-in for a network file system.
+    """Simulate a network file system with SQLite's `unix-dotfile` VFS, which has no shared memory.
 
-    The database of the `url` was made on a local disk.
+    The database of `url` was created on a local disk.
     """
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
@@ -93,23 +93,23 @@ def names_beside(file: Path) -> list[str]:
 
 @on_sqlite
 @pytest.mark.usefixtures("network_disk")
-@pytest.mark.parametrize("there", [False, True])
-async def test_a_disk_on_which_sqlite_cannot_write_ahead_is_refused(
-    url: str, file: Path, there: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("exists", [False, True])
+async def test_a_disk_without_write_ahead_logging_is_refused(
+    url: str, file: Path, exists: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not there:
+    if not exists:
         request.getfixturevalue("no_file")
     assert await refusals(url, monkeypatch) == {
         f"SQLite can't use write-ahead logging for {file}, as on a network file system; keep the database on a local "
         "disk, or use PostgreSQL."
     }
-    assert names_beside(file) == [file.name] * there
+    assert names_beside(file) == [file.name] * exists
 
 
 @on_sqlite
 @pytest.mark.usefixtures("network_disk", "no_file")
-async def test_a_single_file_on_such_a_disk_is_refused_too(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system as it is mounted into a container whose folders are on a local disk."""
+async def test_a_single_file_on_a_network_disk_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the file even if its folder is on a local disk, as with a file mounted into a container."""
     monkeypatch.setattr(sqlite, "_check_folder", lambda _: None)
     async with Database(url) as database:
         with pytest.raises(WeekbotError, match="can't use write-ahead logging"):

@@ -1,4 +1,4 @@
-"""Weekly posts as they are sent: rendered once in each form, stamped for each channel."""
+"""Rendered posts: each topic is rendered once in each form, and stamped for each channel."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,23 +21,21 @@ in_each_form = pytest.mark.parametrize("form", PostForm)
 
 
 def sent(message: dict[str, Any]) -> dict[str, Any]:
-    """What of the message goes to Discord."""
+    """Return the message as it is sent to Discord."""
     embeds = [embed.to_dict() for embed in message.get("embeds", [])]
     return message | {"view": message["view"].to_components(), "embeds": embeds}
 
 
 @pytest.mark.parametrize("role_id", [None, 42])
 @pytest.mark.parametrize("locale", ["en-US", "de", None])
-def test_a_stamped_post_is_what_rendering_it_would_have_made(
-    library: Library, role_id: int | None, locale: str | None
-) -> None:
-    stamped, tr = RenderedPosts(), language_of(locale)
+def test_a_stamped_post_equals_a_rendered_one(library: Library, role_id: int | None, locale: str | None) -> None:
+    posts, tr = RenderedPosts(), language_of(locale)
     for topic in library.topics.values():
         rendered: list[Any] = topic_cards.post(tr, topic, FIRST).to_components()  # type: ignore[no-untyped-call]
         mention = [{"type": ComponentType.text_display.value, "content": "<@&42>"}] if role_id else []
-        components = sent(stamped.render(topic, FIRST, role_id, locale, COMPONENTS))
+        components = sent(posts.render(topic, FIRST, role_id, locale, COMPONENTS))
         assert components == {"view": rendered + mention, "embeds": []}
-        assert sent(stamped.render(topic, FIRST, role_id, locale, EMBED)) == {
+        assert sent(posts.render(topic, FIRST, role_id, locale, EMBED)) == {
             "content": "<@&42>" if role_id else None,
             "embeds": [topic_cards.post_embed(tr, topic).to_dict()],
             "view": [topic_cards.post_buttons(tr, topic, FIRST).to_component_dict()],
@@ -45,23 +43,23 @@ def test_a_stamped_post_is_what_rendering_it_would_have_made(
 
 
 @in_each_form
-def test_a_message_is_of_components_alone_only_in_that_form(library: Library, form: PostForm) -> None:
+def test_only_the_components_form_uses_components_v2(library: Library, form: PostForm) -> None:
     view = RenderedPosts().render(library.topics["flask"], FIRST, 42, None, form)["view"]
     assert view.has_components_v2() == (form is COMPONENTS)
 
 
-def test_a_version_is_one_of_the_topics_and_another_in_each_language_and_form(library: Library) -> None:
-    stamped, flask = RenderedPosts(), library.topics["flask"]
+def test_each_language_and_form_has_its_own_version(library: Library) -> None:
+    posts, flask = RenderedPosts(), library.topics["flask"]
     locales = ("en-US", "en-GB", "de", "es-ES", "es-419", "fr", "pt-BR")
-    versions = {stamped.version(flask, locale, form) for locale in locales for form in PostForm}
-    assert stamped.versions(flask) == versions
+    versions = {posts.version(flask, locale, form) for locale in locales for form in PostForm}
+    assert posts.versions(flask) == versions
     assert len(versions) == len(LOCALES) * len(PostForm)
 
 
 @in_each_form
 def test_each_channel_gets_its_own_stamp(library: Library, form: PostForm) -> None:
-    stamped, flask = RenderedPosts(), library.topics["flask"]
-    first, second = (sent(stamped.render(flask, each, None, None, form)) for each in (FIRST, SECOND))
+    posts, flask = RenderedPosts(), library.topics["flask"]
+    first, second = (sent(posts.render(flask, each, None, None, form)) for each in (FIRST, SECOND))
     assert FIRST in str(first)
     assert FIRST not in str(second)
 
@@ -69,7 +67,7 @@ def test_each_channel_gets_its_own_stamp(library: Library, form: PostForm) -> No
 def test_a_topic_is_rendered_once_in_each_form(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     renderings: list[str] = []
 
-    def counted(name: str) -> None:
+    def count_calls(name: str) -> None:
         render = getattr(topic_cards, name)
 
         def counting(*arguments: object) -> object:
@@ -78,22 +76,22 @@ def test_a_topic_is_rendered_once_in_each_form(library: Library, monkeypatch: py
 
         monkeypatch.setattr(topic_cards, name, counting)
 
-    counted("post")
-    counted("post_embed")
-    stamped = RenderedPosts()
+    count_calls("post")
+    count_calls("post_embed")
+    posts = RenderedPosts()
     for number in range(100):
         for form in PostForm:
-            stamped.render(library.topics["flask"], f"{number:024}", number or None, None, form)
+            posts.render(library.topics["flask"], f"{number:024}", number or None, None, form)
     assert sorted(renderings) == ["post", "post_embed"]
 
 
 @in_each_form
-def test_a_topic_that_was_edited_is_rendered_anew(library: Library, form: PostForm) -> None:
-    stamped, flask = RenderedPosts(), library.topics["flask"]
-    before = stamped.version(flask, None, form)
+def test_an_edited_topic_is_rendered_again(library: Library, form: PostForm) -> None:
+    posts, flask = RenderedPosts(), library.topics["flask"]
+    before = posts.version(flask, None, form)
     edited = flask.model_copy(update={"summary": "Something else."})
-    assert "Something else." in str(sent(stamped.render(edited, FIRST, None, None, form)))
-    assert stamped.version(edited, None, form) != before
+    assert "Something else." in str(sent(posts.render(edited, FIRST, None, None, form)))
+    assert posts.version(edited, None, form) != before
 
 
 @pytest.mark.parametrize(

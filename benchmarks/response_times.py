@@ -1,7 +1,7 @@
-"""`weekbot run` that notes how long each answer to a member takes inside it: `python -m benchmarks.watched FILE`.
+"""`weekbot run` that measures its response times to members: `python -m benchmarks.response_times FILE`.
 
-From when discord.py is handed the gateway's message that holds the interaction, to when the answer's body is written
-to its socket. FILE then holds, by kind, the seconds of each.
+The time is measured from the gateway message with the interaction in discord.py to the write of the response's body
+to its socket. At the end, FILE contains the seconds by interaction type.
 """
 
 import asyncio
@@ -26,23 +26,23 @@ ANSWER = re.compile(r"/interactions/(\d+)/.*/callback$")
 KINDS = {2: "command", 4: "autocomplete"}
 
 
-class Watch:
+class ResponseTimer:
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = {kind: [] for kind in KINDS.values()}
-        self._handed = 0.0
+        self._received_at = 0.0
         self._open: dict[str, tuple[str, float]] = {}
 
-    def begin(self) -> None:
-        """Watch the clients that are made from now on."""
+    def install(self) -> None:
+        """Instrument all clients that are created from now on."""
         gateway, state, trace = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", HttpTrace)
         receive, parse, config_of = gateway.received_message, state.parse_interaction_create, trace.config
 
         async def received_message(socket: object, message: object, /) -> None:
-            self._handed = time.perf_counter()
+            self._received_at = time.perf_counter()
             await receive(socket, message)
 
         def parse_interaction_create(state: object, data: Any) -> None:
-            self._open[data["id"]] = KINDS[data["type"]], self._handed
+            self._open[data["id"]] = KINDS[data["type"]], self._received_at
             parse(state, data)
 
         def instrumented(http_trace: HttpTrace) -> aiohttp.TraceConfig:
@@ -56,16 +56,16 @@ class Watch:
 
     async def _sent(self, _: object, __: object, request: aiohttp.TraceRequestChunkSentParams) -> None:
         if (answer := ANSWER.search(request.url.path)) and answer[1] in self._open:
-            kind, handed = self._open.pop(answer[1])
-            self.seconds[kind].append(time.perf_counter() - handed)
+            kind, received_at = self._open.pop(answer[1])
+            self.seconds[kind].append(time.perf_counter() - received_at)
 
 
 def main() -> None:
-    watch = Watch()
-    watch.begin()
+    timer = ResponseTimer()
+    timer.install()
     log.configure("INFO", "console")
     asyncio.run(run(load_settings(), SystemClock()))
-    Path(sys.argv[1]).write_text(json.dumps(watch.seconds), "utf-8")
+    Path(sys.argv[1]).write_text(json.dumps(timer.seconds), "utf-8")
 
 
 if __name__ == "__main__":
