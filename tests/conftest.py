@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 
 import leaks
 from fakes import Bot, FakeBoard, FakeClock
-from furnished import furnish
 from postgres import database_url
+from sample_data import insert_sample_data
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.db.database import Database
@@ -158,7 +158,7 @@ async def database(url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
     """A database with rows in every table."""
-    await furnish(url, library, clock)
+    await insert_sample_data(url, library, clock)
     database = Database(url)
     yield database
     await database.close()

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from answering import Place, answering
 from discord_server import DiscordServer, Interaction, Message, event_fault
 from discord_server.error import CODES
 from discord_server.routes.interactions import CALLBACK, ORIGINAL, WEBHOOK
 from discord_server.thread import Thread
 from places import until
+from running_bot import Place, running_bot
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.responses import incident, suggestions
 from weekbot.i18n.language import Language, languages
@@ -24,7 +24,7 @@ INCIDENT = re.compile(r"`([0-9a-f]{8})`")
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with answering(tmp_path) as place:
+    async with running_bot(tmp_path) as place:
         yield place
 
 

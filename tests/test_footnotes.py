@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from answering import Place, answering
 from discord_server import Interaction
 from fakes import FakeClock
+from running_bot import Place, running_bot
 from simulation import simulated
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.channel_ref import ChannelRef
@@ -85,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def place(folder: Path) -> AsyncIterator[Place]:
-    async with answering(folder) as place:
+    async with running_bot(folder) as place:
         yield place
 
 

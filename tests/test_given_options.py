@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from discord import app_commands
 
-from answering import Place, answering
 from discord_server import Interaction, Permission
 from discord_server.role import Role
 from discord_server.thread import Thread
 from discord_server.user import Member
 from places import until
+from running_bot import Place, running_bot
 from weekbot.bot.commands.translator import CommandTranslator
 
 SUBSCRIBED = "gets a topic each week"
@@ -21,7 +21,7 @@ SUBSCRIBED = "gets a topic each week"
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     """The bot may do anything."""
-    async with answering(tmp_path, Permission.ADMINISTRATOR) as place:
+    async with running_bot(tmp_path, Permission.ADMINISTRATOR) as place:
         yield place
 
 

@@ -15,7 +15,7 @@ from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeClock
 from postgres import empty_database_url
 from processes import Place, heard, place_in, posted, posts
 from simulation import Simulation, simulated
-from test_exchange import everything, exported, nobody
+from test_export_import import everything, exported, nobody
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts, deliveries, guilds, notices, steps, subscriptions
 from weekbot.domain import subscription_rules

@@ -38,7 +38,7 @@ class Place:
 
 
 @asynccontextmanager
-async def answering(folder: Path, permissions: int = BOT_DEFAULT) -> AsyncIterator[Place]:
+async def running_bot(folder: Path, permissions: int = BOT_DEFAULT) -> AsyncIterator[Place]:
     """Run the bot with these permissions in the server; a request that its Discord doesn't know fails the test."""
     settings = Settings(database_url=f"sqlite:///{folder / 'weekbot.db'}", content_dir=CONTENT)
     async with DiscordServer() as server:

@@ -14,8 +14,8 @@ import pytest
 from discord import app_commands
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from changing import CHANGES, Change, Discord, Place, Uses, online
 from discord_server import Interaction, request_fault
+from interaction_changes import CHANGES, Change, Discord, Place, Uses, online
 from weekbot.bot import acknowledgement
 from weekbot.bot.buttons import member_buttons, panel_buttons, topic_buttons
 from weekbot.db.database import Database
