@@ -15,7 +15,7 @@ from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeClock
 from postgres import empty_database_url
 from processes import Place, heard, place_in, posted, posts
 from simulation import Simulation, simulated
-from test_export_import import everything, exported, nobody
+from test_export_import import all_rows, export_of, no_progress
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts, deliveries, guilds, notices, steps, subscriptions
 from weekbot.domain import subscription_rules
@@ -362,8 +362,8 @@ async def furnished(source: Database) -> Database:
 async def test_an_export_keeps_them_as_they_are(furnished: Database, kind: str, tmp_path: Path) -> None:
     with empty_database_url(kind, tmp_path, "target.db") as url:
         target = Database(url)
-        await import_(target, await exported(furnished), nobody)
-        assert await everything(target) == await everything(furnished)
+        await import_(target, await export_of(furnished), no_progress)
+        assert await all_rows(target) == await all_rows(furnished)
         await target.close()
 
 
@@ -372,8 +372,8 @@ async def test_a_copy_keeps_them_as_they_are(furnished: Database, tmp_path: Path
         pytest.skip("copies are made from SQLite")
     with empty_database_url("postgresql", tmp_path) as url:
         target = Database(url)
-        await copy(furnished, target, nobody)
-        assert await everything(target) == await everything(furnished)
+        await copy(furnished, target, no_progress)
+        assert await all_rows(target) == await all_rows(furnished)
         await target.close()
 
 
