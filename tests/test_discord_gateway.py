@@ -49,7 +49,7 @@ class Bot(discord.AutoShardedClient):
         self.received.append(event)
         self.new_event.set()
 
-    async def wait_for(self, event: str, times: int = 1) -> None:
+    async def wait_for_event(self, event: str, times: int = 1) -> None:
         async with asyncio.timeout(TIMEOUT):
             while self.received.count(event) < times:
                 self.new_event.clear()
@@ -60,7 +60,7 @@ class Bot(discord.AutoShardedClient):
 async def running(server: DiscordServer) -> AsyncIterator[Bot]:
     async with Bot() as bot:
         task = asyncio.create_task(bot.start(server.token))
-        await bot.wait_for("GUILD_CREATE")
+        await bot.wait_for_event("GUILD_CREATE")
         yield bot
         await bot.close()
         await task
@@ -88,7 +88,7 @@ async def test_a_bot_reconnects(
     server: DiscordServer, bot: Bot, disruption: Callable[[DiscordServer], object], event: str
 ) -> None:
     disruption(server)
-    await bot.wait_for(event)
+    await bot.wait_for_event(event)
     assert set(bot.received) & {"READY", "RESUMED"} == {event}
     assert server.gateway.complete()
 
@@ -100,14 +100,14 @@ async def test_a_bot_reconnects_if_its_heartbeats_are_not_acknowledged(
     server.gateway.heartbeat_interval = 0.05
     async with running(server) as bot:
         server.gateway.acknowledges = False
-        await bot.wait_for("RESUMED")
+        await bot.wait_for_event("RESUMED")
         server.gateway.acknowledges = True
     assert bot.received.count("READY") == 1
 
 
 async def test_a_gateway_can_drop_its_bots_repeatedly(server: DiscordServer, bot: Bot) -> None:
     async with server.gateway.drop_every(0.01):
-        await bot.wait_for("RESUMED", 3)
+        await bot.wait_for_event("RESUMED", 3)
     assert "READY" not in bot.received
 
 
@@ -120,7 +120,7 @@ async def test_a_bot_reconnects_after_an_outage(
         with pytest.raises((discord.DiscordServerError, aiohttp.ClientConnectionError)):
             await bot.application_info()
         assert not server.gateway.connected()
-    await bot.wait_for(event)
+    await bot.wait_for_event(event)
     assert (await bot.application_info()).name == "weekbot"
 
 
@@ -141,7 +141,7 @@ class Shard:
                 pass
         return payload["d"]
 
-    async def wait_for(self, name: str) -> Any:
+    async def wait_for_event(self, name: str) -> Any:
         """Return the data of the next event with a name."""
         async with asyncio.timeout(TIMEOUT):
             while (payload := await self.socket.receive_json()).get("t") != name:
@@ -227,7 +227,7 @@ async def test_a_connection_can_be_closed_with_any_code_at_identify(server: Disc
         assert await shard.closed() == code
     async with connected(server) as shard:
         await shard.identify()
-        await shard.wait_for("READY")
+        await shard.wait_for_event("READY")
     assert server.injected == {f"IDENTIFY: closed with {code}": 1}
 
 
@@ -238,14 +238,14 @@ async def test_each_resume_can_be_closed(server: DiscordServer, bot: Bot, code: 
     await server.until(lambda: server.injected[f"RESUME: closed with {code}"] >= 3)
     assert not {"READY", "RESUMED"} & set(bot.received)
     plan.times = 0
-    await bot.wait_for("RESUMED")
+    await bot.wait_for_event("RESUMED")
 
 
 @pytest.mark.parametrize("resumable", [True, False])
 async def test_a_session_can_be_invalid_when_it_is_resumed(server: DiscordServer, resumable: bool) -> None:
     async with connected(server) as shard:
         await shard.identify()
-        session_id = (await shard.wait_for("READY"))["session_id"]
+        session_id = (await shard.wait_for_event("READY"))["session_id"]
         await shard.socket.close(code=4000)
     server.gateway.inject("RESUME", invalid_session(resumable=resumable))
     async with connected(server) as shard:
@@ -253,7 +253,7 @@ async def test_a_session_can_be_invalid_when_it_is_resumed(server: DiscordServer
         assert await shard.receive(9) is resumable
         await shard.resume(session_id, 1)
         if resumable:
-            await shard.wait_for("RESUMED")
+            await shard.wait_for_event("RESUMED")
         else:
             assert await shard.receive(9) is False
     assert server.injected.total() == 1
@@ -265,14 +265,14 @@ async def test_a_session_can_be_invalid_before_it_began(server: DiscordServer) -
         await shard.identify()
         assert await shard.receive(9) is False
         await shard.identify()
-        await shard.wait_for("READY")
+        await shard.wait_for_event("READY")
 
 
 async def test_one_shard_cannot_identify_while_another_can(server: DiscordServer) -> None:
     server.gateway.inject("IDENTIFY", closed(4000), FOREVER, shard=1)
     async with connected(server) as first:
         await first.identify(0, 2)
-        await first.wait_for("READY")
+        await first.wait_for_event("READY")
         for _ in range(3):
             async with connected(server) as second:
                 await second.identify(1, 2)

@@ -49,7 +49,7 @@ class Bot(discord.AutoShardedClient):
         self.received.append(event)
         self.new_event.set()
 
-    async def wait_for(self, event: str) -> None:
+    async def wait_for_event(self, event: str) -> None:
         """Wait for an event, unless it has already been received."""
         async with asyncio.timeout(5):
             while event not in self.received:
@@ -149,7 +149,7 @@ def channel(guild: Guild) -> Channel:
 @pytest.fixture
 async def bot(server: DiscordServer, channel: Channel) -> AsyncIterator[Bot]:
     async with running(server) as bot:
-        await bot.wait_for("GUILD_CREATE")
+        await bot.wait_for_event("GUILD_CREATE")
         yield bot
 
 
@@ -229,7 +229,7 @@ async def test_a_dropped_bot_resumes_and_receives_missed_events(server: DiscordS
     missed = guild.add_text_channel("created meanwhile")
     await dropping
 
-    await bot.wait_for("RESUMED")
+    await bot.wait_for_event("RESUMED")
     assert bot.get_channel(missed.id) is not None
     assert bot.received.count("READY") == 1
     assert [session.resumed for session in server.gateway.connected()] == [1]
@@ -239,7 +239,7 @@ async def test_a_bot_starts_a_new_session_after_a_lost_one(server: DiscordServer
     bot.received.clear()
     await server.drop(resumable=False)
 
-    await bot.wait_for("GUILD_CREATE")
+    await bot.wait_for_event("GUILD_CREATE")
     assert "READY" in bot.received
     assert "RESUMED" not in bot.received
 
@@ -251,19 +251,19 @@ async def test_changes_in_a_guild_are_sent_as_events(
     found = text_channel(bot, channel)
 
     channel.forbid(Permission.SEND_MESSAGES)
-    await bot.wait_for("CHANNEL_UPDATE")
+    await bot.wait_for_event("CHANNEL_UPDATE")
     assert not found.permissions_for(found.guild.me).send_messages
 
     role = guild.add_role("learners")
-    await bot.wait_for("GUILD_ROLE_CREATE")
+    await bot.wait_for_event("GUILD_ROLE_CREATE")
     assert found.guild.get_role(role.id) is not None
 
     channel.delete()
-    await bot.wait_for("CHANNEL_DELETE")
+    await bot.wait_for_event("CHANNEL_DELETE")
     assert bot.get_channel(channel.id) is None
 
     await found.guild.leave()
-    await bot.wait_for("GUILD_DELETE")
+    await bot.wait_for_event("GUILD_DELETE")
     assert list(bot.guilds) == []
     assert not guild.joined
 
@@ -272,12 +272,12 @@ async def test_an_outage_does_not_remove_the_guild(bot: Bot, guild: Guild) -> No
     await bot.wait_until_ready()
 
     guild.go_down()
-    await bot.wait_for("GUILD_DELETE")
+    await bot.wait_for_event("GUILD_DELETE")
     assert [each.unavailable for each in bot.guilds] == [True]
 
     bot.received.clear()
     guild.come_back()
-    await bot.wait_for("GUILD_CREATE")
+    await bot.wait_for_event("GUILD_CREATE")
     assert [each.unavailable for each in bot.guilds] == [False]
 
 
@@ -485,7 +485,7 @@ async def test_a_thread_is_opened_and_archived(bot: Bot, server: DiscordServer, 
     assert [each.text for each in server.messages_in(guild.threads[thread.id])] == ["", "discuss"]
     assert thread.id == message.id
     assert [each.id for each in await thread.guild.active_threads()] == [thread.id]
-    await bot.wait_for("THREAD_CREATE")
+    await bot.wait_for_event("THREAD_CREATE")
 
     await thread.edit(archived=True)
     assert await thread.guild.active_threads() == []
@@ -498,7 +498,7 @@ async def test_a_thread_is_opened_and_archived(bot: Bot, server: DiscordServer, 
 
 async def test_a_forum_accepts_posts_with_tags(bot: Bot, server: DiscordServer, guild: Guild) -> None:
     forum = guild.add_forum("topics", tags=["web", "data"], requires_tag=True)
-    await bot.wait_for("CHANNEL_CREATE")
+    await bot.wait_for_event("CHANNEL_CREATE")
     found = bot.get_channel(forum.id)
     assert isinstance(found, discord.ForumChannel)
 
@@ -522,12 +522,12 @@ async def test_a_message_is_pinned_and_unpinned(bot: Bot, channel: Channel) -> N
 
     await second.unpin()
     assert [message.id for message in channel.pins] == [first.id]
-    await bot.wait_for("CHANNEL_PINS_UPDATE")
+    await bot.wait_for_event("CHANNEL_PINS_UPDATE")
 
 
 async def test_an_announcement_is_published_once(bot: Bot, server: DiscordServer, guild: Guild) -> None:
     news = guild.add_announcement_channel("news")
-    await bot.wait_for("CHANNEL_CREATE")
+    await bot.wait_for_event("CHANNEL_CREATE")
     message = await text_channel(bot, news).send("news")
     await message.publish()
 
@@ -541,7 +541,7 @@ async def test_a_published_message_appears_in_following_channels(
 ) -> None:
     guild.bot_role.permissions |= Permission.MANAGE_WEBHOOKS
     news = guild.add_announcement_channel("news")
-    await bot.wait_for("CHANNEL_CREATE")
+    await bot.wait_for_event("CHANNEL_CREATE")
     webhook = await found_news(bot, news).follow(destination=text_channel(bot, channel))
     message = await found_news(bot, news).send("news", embed=discord.Embed(title="Flask"), view=buttons("delivery:1"))
     assert [each.kind for each in server.messages_in(channel)] == [FOLLOW_NOTICE]

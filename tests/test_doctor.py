@@ -85,7 +85,7 @@ class Installation:
     environment: dict[str, str] = field(default_factory=dict)
 
     async def doctor(self, *arguments: str, charset: str = "utf-8", **environment: str) -> Report:
-        """Run the command in a thread, because this one serves Discord; check that it only reads and shows no secret."""
+        """Run the command in another thread, and check that it only reads and shows no secret."""
         variables = self.environment | environment
         before = len(self.server.requests)
         result = await asyncio.to_thread(
