@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy.engine import make_url
 
 import leaks
-from fakes import Bot, FakeBoard, FakeClock
+from fakes import Bot, FakeClock, FakeNoticeSender
 from postgres import database_url
 from sample_data import insert_sample_data
 from weekbot.content.library import Library
@@ -193,5 +193,5 @@ async def bot(library: Library, clock: FakeClock, url: str) -> AsyncIterator[Bot
 
 
 @pytest.fixture
-def board(bot: Bot) -> FakeBoard:
-    return bot.process.board
+def notice_sender(bot: Bot) -> FakeNoticeSender:
+    return bot.process.notice_sender

@@ -8,12 +8,12 @@ from simcord import Env, MemberActor
 US_ENGLISH = "en-US"
 
 
-def speaks(env: Env, member: MemberActor, locale: str) -> None:
+def set_locale(env: Env, member: MemberActor, locale: str) -> None:
     """Send the member's interactions with this Discord locale, such as `de`, from now on."""
 
-    def set_locale(event: str, payload: Mapping[str, Any]) -> None:
+    def add_locale(event: str, payload: Mapping[str, Any]) -> None:
         if event == "INTERACTION_CREATE" and payload.get("member", payload)["user"]["id"] == str(member.id):
             cast("dict[str, Any]", payload)["locale"] = locale
 
     # Subscribed first, so that the bot gets the changed event.
-    env.backend.subscribers.insert(0, set_locale)
+    env.backend.subscribers.insert(0, add_locale)

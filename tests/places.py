@@ -104,16 +104,16 @@ class Place:
         await self.knows(thread)
         return thread
 
-    async def has_heard(self) -> None:
+    async def receive_events(self) -> None:
         """Wait until the client has received all previous events."""
         await self.text("last")
 
-    async def goes_down(self) -> None:
-        """Begin an outage of the server."""
+    async def begin_outage(self) -> None:
+        """Begin an outage of the server, and wait until the client knows about it."""
         self.guild.go_down()
         await self.client.until(lambda: self.known.unavailable)
 
-    async def comes_back(self) -> None:
+    async def end_outage(self) -> None:
         self.guild.come_back()
         await self.client.until(lambda: not self.known.unavailable)
 

@@ -147,7 +147,7 @@ async def posted(place: Place, *channels: Channel) -> None:
     await place.server.until(lambda: all(posts(place, channel) for channel in channels), "a post in each channel")
 
 
-async def heard(bot: asyncio.subprocess.Process, text: str) -> str:
+async def next_log_line(bot: asyncio.subprocess.Process, text: str) -> str:
     """Return the next line of the bot's log that contains the text."""
     assert bot.stderr
     async with asyncio.timeout(30):

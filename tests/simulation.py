@@ -65,7 +65,7 @@ class Simulation:
         with self.env.time_context():
             await self.app.dispatcher.run()
 
-    async def has_system_channel(self, channel: ChannelHandle) -> None:
+    async def set_system_channel(self, channel: ChannelHandle) -> None:
         """Make it the server's system channel; discord.py's own edit sends a number, which Discord refuses."""
         await self.app.client.http.edit_guild(self.guild.id, system_channel_id=str(channel.id))
 
@@ -76,7 +76,7 @@ class Simulation:
             self.clock.instant = max(min(each.next_slot.instant for each in subscriptions), self.clock.instant)
             await self.deliver()
 
-    def elsewhere(self) -> "Simulation":
+    def another_server(self) -> "Simulation":
         """Return another server of the same bot, with its own members."""
         return Simulation(self.env, self.app, self._stack, self.settings, self.clock)
 

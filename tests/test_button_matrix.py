@@ -180,7 +180,7 @@ async def test_a_press_has_its_effect_and_a_second_press_on_the_original_message
 
 @each_press(PRESSES)
 async def test_a_double_click_does_what_one_click_does(simulation: Simulation, case: Press) -> None:
-    once, twice = simulation, simulation.elsewhere()
+    once, twice = simulation, simulation.another_server()
     for place, times in ((once, 1), (twice, 2)):
         answers = await press(place, *await case.prepare(place), case.by(place), times)
         for answer in answers:
@@ -190,7 +190,7 @@ async def test_a_double_click_does_what_one_click_does(simulation: Simulation, c
 
 
 async def test_every_button_works_after_a_restart(simulation: Simulation) -> None:
-    places = [(case, simulation.elsewhere()) for case in PRESSES]
+    places = [(case, simulation.another_server()) for case in PRESSES]
     prepared = [await case.prepare(place) for case, place in places]
     await simulation.restart()
     for (case, place), (message, data) in zip(places, prepared, strict=True):
@@ -334,7 +334,7 @@ async def test_an_outdated_id_is_explained_and_changes_nothing(simulation: Simul
 
 
 async def test_a_channel_of_another_server_cannot_be_managed(simulation: Simulation) -> None:
-    elsewhere = simulation.elsewhere()
+    elsewhere = simulation.another_server()
     message = current_payload(elsewhere, await panel(elsewhere))
     await subscribed(simulation)
     before = await state(simulation)

@@ -166,7 +166,7 @@ async def test_a_command_reports_its_effect_at_the_first_and_second_use(simulati
 
 async def test_every_command_works_after_a_restart(simulation: Simulation) -> None:
     uses = [use for use in VALID if use.given is not followable]  # it restarts the bot itself
-    places = [(use, simulation.elsewhere()) for use in uses]
+    places = [(use, simulation.another_server()) for use in uses]
     for use, place in places:
         await use.given(place)
     await simulation.restart()

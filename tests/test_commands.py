@@ -835,7 +835,7 @@ async def test_the_servers_time_zone_reschedules_channels_without_their_own(simu
 
 
 async def test_notices_go_to_the_system_channel_unless_another_is_set(simulation: Simulation) -> None:
-    await simulation.has_system_channel(simulation.news)
+    await simulation.set_system_channel(simulation.news)
     assert_private_reply(await simulation.slash("weekly settings"), "in the system channel")
     assert_private_reply(
         await simulation.slash("weekly settings", notices=simulation.other), f"in {simulation.other.mention}"
@@ -856,14 +856,14 @@ async def test_settings_and_status_explain_how_to_choose_a_notice_channel(simula
 
     await allow(simulation, simulation.other, send_messages=False)
     assert hint in await status(simulation)
-    await simulation.has_system_channel(simulation.news)
+    await simulation.set_system_channel(simulation.news)
     answer = await simulation.slash("weekly settings")
     assert_private_reply(answer, f"in the system channel, because I can't write in {simulation.other.mention}")
     assert hint not in await status(simulation)
 
 
 async def test_a_notice_channel_without_permissions_is_rejected(simulation: Simulation) -> None:
-    await simulation.has_system_channel(simulation.news)
+    await simulation.set_system_channel(simulation.news)
     channel = channel_without(simulation, send_messages=False)
     answer = await simulation.slash("weekly settings", notices=channel, timezone="Asia/Tokyo")
     assert_private_reply(
@@ -1038,7 +1038,7 @@ async def test_a_problem_on_the_last_day_is_reported_an_hour_ahead(simulation: S
 
 
 async def test_notices_are_sent_to_the_system_channel_by_default(simulation: Simulation) -> None:
-    await simulation.has_system_channel(simulation.other)
+    await simulation.set_system_channel(simulation.other)
     await simulation.slash("weekly subscribe")
     await allow(simulation, simulation.text, send_messages=False)
     await check_and_deliver(simulation, AT_SLOT)

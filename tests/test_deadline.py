@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from discord_server import Channel, DiscordServer
-from fakes import SLOT, Bot, FakeBoard
+from fakes import SLOT, Bot, FakeNoticeSender
 from test_attempts import told_of
 from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, RetryableError
@@ -140,7 +140,7 @@ def frozen_after(monkeypatch: pytest.MonkeyPatch, store: object, name: str, free
 async def test_an_attempt_after_its_deadline_sends_nothing(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT
-    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.live_library.current), SLOT)
     (delivery,) = await bot.process.deliveries.claim(SLOT, LEASE, 1)
     await bot.process.poster.attempt(delivery, from_now(-0.1))
 
@@ -158,7 +158,7 @@ async def test_a_process_frozen_after_the_claim_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
-    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.live_library.current), SLOT)
     frozen_after(monkeypatch, bot.process.deliveries, "claim", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
@@ -191,7 +191,7 @@ async def test_a_process_frozen_after_a_look_up_sends_nothing(
     frozen_after(monkeypatch, bot.process.deliveries, "restart", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(minutes=3))
+    await bot.tick_until(SLOT + timedelta(minutes=3))
 
     assert (await bot.last()).attempts == 3  # one was cut, and one was frozen after its look-up
     assert bot.sender.look_ups == 1
@@ -199,12 +199,12 @@ async def test_a_process_frozen_after_a_look_up_sends_nothing(
 
 
 async def test_a_notice_after_its_deadline_is_sent_by_the_next_attempt(
-    bot: Bot, board: FakeBoard, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
+    bot: Bot, notice_sender: FakeNoticeSender, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await told_of(bot.process.database, await bot.subscribe())
     frozen_after(monkeypatch, bot.process.notices, "claim", lambda: freeze(NOTICE_LEASE.total_seconds()))
 
     await bot.tick()
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
     assert bot.clock.now() > SLOT - timedelta(hours=1)  # it was claimed again

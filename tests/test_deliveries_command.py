@@ -83,8 +83,8 @@ async def test_a_post_that_was_sent_after_an_error_shows_both_attempts(bot: Bot,
 
 async def test_an_attempt_that_crashed_is_unknown_until_the_post_is_found(bot: Bot, run_command: RunCommand) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     _, first = await table(run_command)
     assert first == "    1. 2026-11-23T09:00:00Z, its outcome is unknown so far"
     await bot.tick(SLOT + timedelta(hours=1))
@@ -209,8 +209,8 @@ async def test_json_has_one_line_per_post_with_the_documented_keys(bot: Bot, run
 
 async def test_an_unfinished_attempt_has_null_values(bot: Bot, run_command: RunCommand) -> None:
     await bot.subscribe()
-    bot.sender.dies_before = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_before = {1}
+    await bot.tick_and_crash(SLOT)
     [pending] = await objects(run_command)
     assert (pending["attempts"][0]["ended_at"], pending["attempts"][0]["outcome"]) == (None, None)
     assert pending["next_attempt_at"] == "2026-11-23T09:00:45.000000Z"

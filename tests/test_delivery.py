@@ -52,7 +52,7 @@ async def test_a_post_is_not_repeated_after_a_restart(bot: Bot) -> None:
 
     await bot.process.restart()
     await bot.tick()
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
 
     assert bot.topics() == ["flask"]
 
@@ -72,7 +72,7 @@ async def test_one_tick_posts_in_more_channels_than_one_claim_or_the_flight_limi
     monkeypatch.setattr("weekbot.delivery.due_posts.CLAIMED_AT_ONCE", 5)
     for channel_id in range(100, 123):
         await bot.subscribe(channel_id, pin=True)
-    slow = bot.another(bot.sender, requests_per_second=requests_per_second)
+    slow = bot.another_process(bot.sender, requests_per_second=requests_per_second)
     bot.clock.instant = SLOT
 
     await slow.dispatcher.run()
@@ -151,7 +151,7 @@ async def test_a_temporary_failure_is_retried_until_it_ends(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN] * 8
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert bot.sender.sends == 9
@@ -162,7 +162,7 @@ async def test_a_step_with_an_unreadable_history_is_abandoned_at_last(bot: Bot) 
     await bot.subscribe(thread=True)
     bot.sender.following = [HistoryUnreadableError("Read Message History is missing")] * 10
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(days=2))
+    await bot.tick_until(SLOT + timedelta(days=2))
     assert len(bot.sender.following) == 9
     failures = await bot.process.steps.failures([(await bot.last()).id])
     assert failures == {(await bot.last()).id: ["Read Message History is missing"]}
@@ -172,9 +172,9 @@ async def test_retry_pauses_grow_to_a_minute_and_a_half(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN] * 1000
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     first_hour = bot.sender.sends
-    await bot.ticks(SLOT + timedelta(hours=2))
+    await bot.tick_until(SLOT + timedelta(hours=2))
 
     assert 38 < first_hour < 55
     assert 32 <= bot.sender.sends - first_hour <= 53
@@ -184,10 +184,10 @@ async def test_a_post_that_fails_for_the_whole_catch_up_time_is_missed_and_stays
     await bot.subscribe()
     bot.sender.before = [DOWN_FOR_HOURS] * 100
 
-    await bot.ticks(SLOT + timedelta(hours=27))
+    await bot.tick_until(SLOT + timedelta(hours=27))
     bot.sender.before = []
     missed = await bot.last()
-    await bot.ticks(SLOT + timedelta(hours=40))
+    await bot.tick_until(SLOT + timedelta(hours=40))
     assert bot.topics() == []
     await bot.weeks(1)
 
@@ -199,9 +199,9 @@ async def test_the_pause_that_discord_requests_is_respected(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
 
-    await bot.ticks(SLOT + timedelta(minutes=29))
+    await bot.tick_until(SLOT + timedelta(minutes=29))
     assert bot.sender.sends == 1
-    await bot.ticks(SLOT + timedelta(minutes=31))
+    await bot.tick_until(SLOT + timedelta(minutes=31))
 
     assert bot.topics() == ["flask"]
 
@@ -212,7 +212,7 @@ async def test_a_retry_survives_a_restart(bot: Bot) -> None:
     await bot.tick(SLOT)
 
     await bot.process.restart()
-    await bot.ticks(SLOT + timedelta(minutes=6))
+    await bot.tick_until(SLOT + timedelta(minutes=6))
 
     assert bot.topics() == ["flask"]
 
@@ -235,7 +235,7 @@ async def test_an_unknown_outcome_is_looked_up_before_a_retry_after_two_minutes(
     await bot.subscribe()
     bot.sender.before = [CUT] * 7
 
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
 
     assert bot.topics() == ["flask"]
     assert bot.sender.look_ups >= 1
@@ -244,8 +244,8 @@ async def test_an_unknown_outcome_is_looked_up_before_a_retry_after_two_minutes(
 
 async def test_a_post_that_is_found_is_recorded_and_not_sent_again(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(minutes=5)
@@ -258,8 +258,8 @@ async def test_a_post_that_is_found_is_recorded_and_not_sent_again(bot: Bot) -> 
 
 async def test_a_post_that_is_not_found_is_sent(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_before = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_before = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(minutes=5)
@@ -270,8 +270,8 @@ async def test_a_post_that_is_not_found_is_sent(bot: Bot) -> None:
 
 async def test_a_recent_crash_is_resolved_by_the_nonce(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
 
     await bot.tick(seconds=50)
 
@@ -282,8 +282,8 @@ async def test_a_recent_crash_is_resolved_by_the_nonce(bot: Bot) -> None:
 
 async def test_an_attempt_that_may_be_in_flight_is_not_repeated(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     deliveries = bot.process.deliveries
 
     assert await deliveries.claim(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
@@ -292,7 +292,7 @@ async def test_an_attempt_that_may_be_in_flight_is_not_repeated(bot: Bot) -> Non
 
 async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None:
     due = await bot.subscribe()
-    await bot.process.deliveries.claim_due([due], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([due], planner(bot.live_library.current), SLOT)
 
     await bot.process.restart()
     await bot.tick(SLOT + timedelta(hours=1))
@@ -302,14 +302,14 @@ async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None
 
 async def test_a_post_with_an_unknown_outcome_is_never_repeated_if_the_history_is_unreadable(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
     bot.sender.finding = [UNREADABLE]
 
     await bot.tick(minutes=5)
     unverified = await bot.last()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["flask"]
     await bot.weeks(1)
 
@@ -319,13 +319,13 @@ async def test_a_post_with_an_unknown_outcome_is_never_repeated_if_the_history_i
 
 async def test_a_failed_look_up_is_retried_before_anything_is_sent(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
     bot.sender.finding = [DOWN, CUT, DOWN]
 
     await bot.tick(minutes=5)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (bot.sender.sends, bot.sender.look_ups) == (1, 4)
@@ -334,20 +334,20 @@ async def test_a_failed_look_up_is_retried_before_anything_is_sent(bot: Bot) -> 
 
 async def test_the_pauses_between_look_ups_grow(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.finding = [DOWN] * 60
 
     await bot.tick(minutes=5)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.sender.look_ups < 55
 
 
 async def test_a_post_that_cannot_be_looked_up_becomes_unverified(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
     bot.sender.finding = [DOWN] * 10
 
@@ -360,8 +360,8 @@ async def test_a_post_that_cannot_be_looked_up_becomes_unverified(bot: Bot) -> N
 
 async def test_an_unverified_post_has_a_reason_even_without_a_response_from_discord(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.finding = [TimeoutError()] * 20
 
     await bot.tick(SLOT + timedelta(hours=25))
@@ -376,8 +376,8 @@ def test_a_lease_is_longer_than_an_attempt_and_shorter_than_the_nonce() -> None:
 
 async def test_a_post_that_is_found_long_after_its_slot_is_recorded(bot: Bot) -> None:
     await bot.subscribe(pin=True)
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT + timedelta(days=3))
@@ -389,8 +389,8 @@ async def test_a_post_that_is_found_long_after_its_slot_is_recorded(bot: Bot) ->
 
 async def test_a_post_that_was_not_sent_and_is_too_late_is_missed(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_before = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_before = {1}
+    await bot.tick_and_crash(SLOT)
 
     await bot.tick(SLOT + timedelta(days=3))
     missed = await bot.last()
@@ -406,7 +406,7 @@ async def test_a_refusal_after_an_unknown_outcome_is_looked_up_and_the_post_foun
     bot.sender.before = [None, REFUSED]
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert ((await bot.last()).state, bot.sender.look_ups) == (State.SENT, 1)
@@ -418,7 +418,7 @@ async def test_a_refusal_after_an_unknown_outcome_blocks_if_nothing_was_posted(b
     bot.sender.before = [CUT, *[REFUSED] * 10]
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     last = await bot.last()
     assert bot.topics() == []
@@ -432,7 +432,7 @@ async def test_a_refusal_after_an_unknown_outcome_is_unverified_if_the_history_i
     bot.sender.finding = [HistoryUnreadableError("the history cannot be read")]
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert (await bot.last()).state is State.UNVERIFIED
 
@@ -442,7 +442,7 @@ async def test_a_post_that_was_removed_before_its_response_counts_as_posted(bot:
     bot.sender.after = [CUT]
     bot.sender.before = [None, GoneError()]
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     removed = await bot.last()
     await bot.weeks(1)
 
@@ -464,13 +464,13 @@ async def test_the_next_topic_follows_a_refusal_after_an_unknown_outcome(bot: Bo
 
 async def test_repeated_crashes_make_one_post(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_before, bot.sender.dies_after = {1, 3}, {2}
-    await bot.tick_and_die(SLOT)
-    await bot.tick_and_die(SLOT + timedelta(seconds=46))
-    await bot.tick_and_die(SLOT + timedelta(seconds=92))
+    bot.sender.crashes_before, bot.sender.crashes_after = {1, 3}, {2}
+    await bot.tick_and_crash(SLOT)
+    await bot.tick_and_crash(SLOT + timedelta(seconds=46))
+    await bot.tick_and_crash(SLOT + timedelta(seconds=92))
 
     bot.sender.forget_nonces()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
@@ -488,8 +488,8 @@ async def crashed_in_a_full_tick(bot: Bot, **when: int) -> bool:
     await bot.subscribe(OTHER)
     bot.sender.closed = {OTHER}
     bot.clock.instant = SLOT
-    bot.process.database.die(**when)
-    return await bot.sender.death.cuts_short(bot.process.dispatcher.run())
+    bot.process.database.crash_at(**when)
+    return await bot.sender.crash.interrupts(bot.process.dispatcher.run())
 
 
 async def test_a_full_tick_has_as_many_changes_as_the_crash_tests_assume(bot: Bot) -> None:
@@ -507,10 +507,10 @@ async def test_a_crash_at_any_change_makes_one_post_each_step_and_one_notice(
     await bot.process.restart()
     if down_for:
         bot.sender.forget_nonces()
-        bot.process.board.forget_nonces()
+        bot.process.notice_sender.forget_nonces()
 
     await bot.tick(SLOT + down_for)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
@@ -518,9 +518,9 @@ async def test_a_crash_at_any_change_makes_one_post_each_step_and_one_notice(
     assert len(bot.step_names()) <= 4  # a step whose outcome was not recorded is repeated, which is harmless
     assert (await bot.subscription()).pinned_message_id == 1000
     assert (await bot.last(OTHER)).state in (State.BLOCKED, State.UNVERIFIED)
-    assert len(bot.process.board.told) <= 1
+    assert len(bot.process.notice_sender.sent) <= 1
     if not down_for:
-        assert len(bot.process.board.told) == 1
+        assert len(bot.process.notice_sender.sent) == 1
 
 
 # Refusals
@@ -530,7 +530,7 @@ async def test_a_refusal_blocks_with_its_reason_and_causes_one_request_a_week(bo
     subscription = await bot.subscribe(track="everything", ping_role_id=5, pin=True)
     bot.sender.before = [REFUSED, REFUSED]
 
-    await bot.ticks(SLOT + timedelta(hours=2))
+    await bot.tick_until(SLOT + timedelta(hours=2))
     blocked = await bot.subscription()
     assert bot.sender.sends == 1
     await bot.weeks(1)
@@ -599,15 +599,15 @@ async def test_steps_of_a_late_post_have_the_full_catch_up_time(bot: Bot) -> Non
     bot.sender.following = [DOWN]
 
     await bot.tick(SLOT + timedelta(hours=23, minutes=59, seconds=59))
-    await bot.ticks(SLOT + timedelta(hours=25))
+    await bot.tick_until(SLOT + timedelta(hours=25))
 
     assert bot.step_names() == [StepName.PIN]
 
 
 async def test_steps_are_made_after_a_crash(bot: Bot) -> None:
     await bot.subscribe(publish=True, thread=True, pin=True)
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
 
     await bot.tick(minutes=1)
 
@@ -620,7 +620,7 @@ async def test_a_temporarily_failing_step_is_retried_without_another_post(bot: B
     await bot.subscribe(publish=True, thread=True, pin=True)
     bot.sender.following = [None, error, error, error]
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert sorted(bot.step_names()) == [StepName.PIN, StepName.PUBLISH, StepName.THREAD]
@@ -630,7 +630,7 @@ async def test_a_refused_step_is_abandoned_with_its_reason_and_the_post_stays(bo
     await bot.subscribe(pin=True)
     bot.sender.following = [PermanentError("weekbot may not pin")]
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     last = await bot.last()
     assert bot.topics() == ["flask"]
@@ -644,9 +644,9 @@ async def test_a_step_that_fails_for_the_whole_catch_up_time_is_abandoned(bot: B
     await bot.subscribe(pin=True)
     bot.sender.following = [DOWN_FOR_HOURS] * 100
 
-    await bot.ticks(SLOT + timedelta(hours=27))
+    await bot.tick_until(SLOT + timedelta(hours=27))
     left = len(bot.sender.following)
-    await bot.ticks(SLOT + timedelta(hours=40))
+    await bot.tick_until(SLOT + timedelta(hours=40))
 
     assert 80 < left < 100
     assert len(bot.sender.following) == left
@@ -670,7 +670,7 @@ async def test_a_step_works_after_its_topic_was_removed_from_the_content(bot: Bo
     await bot.subscribe(pin=True)
     bot.sender.following = [DOWN]
     await bot.tick(SLOT)
-    bot.shelf.put("django")
+    bot.live_library.put("django")
 
     await bot.tick(minutes=5)
 
@@ -794,7 +794,7 @@ async def test_a_chosen_topic_that_is_missed_is_still_chosen(bot: Bot) -> None:
     await bot.subscribe()
     await bot.choose("numpy")
     bot.sender.before = [DOWN_FOR_HOURS] * 100
-    await bot.ticks(SLOT + timedelta(hours=27))
+    await bot.tick_until(SLOT + timedelta(hours=27))
     bot.sender.before = []
 
     await bot.weeks(2)
@@ -878,7 +878,7 @@ async def test_resubscribing_makes_no_second_post_in_the_week(bot: Bot) -> None:
     await bot.change(subscription_rules.unsubscribe)
     await bot.tick(hours=1)
     await bot.subscribe(weekday=4)
-    await bot.ticks(SLOT + timedelta(hours=2))
+    await bot.tick_until(SLOT + timedelta(hours=2))
     await bot.tick(SLOT + timedelta(days=6))
 
     assert bot.topics() == ["flask"]
@@ -898,7 +898,7 @@ async def test_the_next_round_starts_after_the_last_topic(bot: Bot) -> None:
 async def test_an_inserted_topic_is_posted_in_order_or_next_if_its_position_has_passed(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(2)
-    bot.shelf.put("scrapy", "flask", "django", "sanic", "dash", "numpy")
+    bot.live_library.put("scrapy", "flask", "django", "sanic", "dash", "numpy")
 
     await bot.weeks(5)
 
@@ -908,7 +908,7 @@ async def test_an_inserted_topic_is_posted_in_order_or_next_if_its_position_has_
 async def test_reordering_repeats_and_loses_no_topic(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(2)
-    bot.shelf.put("numpy", "flask", "dash", "django")
+    bot.live_library.put("numpy", "flask", "dash", "django")
 
     await bot.weeks(3)
 
@@ -918,9 +918,9 @@ async def test_reordering_repeats_and_loses_no_topic(bot: Bot) -> None:
 async def test_a_chosen_topic_that_was_removed_is_posted_when_it_returns(bot: Bot) -> None:
     await bot.subscribe()
     await bot.choose("numpy")
-    bot.shelf.put("flask", "django", "dash")
+    bot.live_library.put("flask", "django", "dash")
     await bot.weeks(1)
-    bot.shelf.put(*SLUGS)
+    bot.live_library.put(*SLUGS)
 
     await bot.weeks(2)
 
@@ -936,7 +936,7 @@ async def delay_post(bot: Bot) -> None:
 async def test_a_topic_that_was_removed_between_claim_and_post_is_replaced_by_the_next(bot: Bot) -> None:
     await bot.subscribe()
     await delay_post(bot)
-    bot.shelf.put("django", "dash", "numpy")
+    bot.live_library.put("django", "dash", "numpy")
 
     await bot.tick(hours=1)
     await bot.weeks(2)
@@ -948,7 +948,7 @@ async def test_a_replacement_that_begins_a_round_is_not_repeated_in_it(bot: Bot)
     await bot.subscribe()
     await bot.weeks(3)
     await delay_post(bot)
-    bot.shelf.put("flask", "django", "dash")
+    bot.live_library.put("flask", "django", "dash")
 
     await bot.tick(hours=1)
     await bot.weeks(2)
@@ -959,7 +959,7 @@ async def test_a_replacement_that_begins_a_round_is_not_repeated_in_it(bot: Bot)
 async def test_a_topic_chosen_as_the_replacement_is_used_once(bot: Bot) -> None:
     await bot.subscribe()
     await delay_post(bot)
-    bot.shelf.put("django", "dash", "numpy")
+    bot.live_library.put("django", "dash", "numpy")
     await bot.choose("numpy")
 
     await bot.tick(hours=1)
@@ -970,11 +970,11 @@ async def test_a_topic_chosen_as_the_replacement_is_used_once(bot: Bot) -> None:
 
 async def test_a_removed_topic_with_an_unknown_outcome_is_looked_up_first(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
-    bot.shelf.put("django", "dash", "numpy")
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
+    bot.live_library.put("django", "dash", "numpy")
 
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
 
     assert bot.topics() == ["flask"]
     assert (bot.sender.sends, bot.sender.look_ups) == (1, 1)
@@ -1087,7 +1087,7 @@ async def test_an_unexpected_error_in_one_delivery_delays_no_other(bot: Bot) -> 
 
     await bot.tick(SLOT)
     at_the_slot = {channel_id for _, channel_id, _ in bot.sender.posts[:4]}
-    await bot.ticks(SLOT + timedelta(minutes=5))
+    await bot.tick_until(SLOT + timedelta(minutes=5))
 
     assert len(at_the_slot) == 4
     assert bot.channels() == list(range(100, 105))
@@ -1098,7 +1098,7 @@ async def test_an_unexpected_error_in_a_step_delays_no_other(bot: Bot) -> None:
         await bot.subscribe(channel_id, pin=True)
     bot.sender.following = [None, ZeroDivisionError("unexpected")]
 
-    await bot.ticks(SLOT + timedelta(minutes=5))
+    await bot.tick_until(SLOT + timedelta(minutes=5))
 
     assert len(bot.sender.steps) == 5
 
@@ -1114,8 +1114,8 @@ async def test_an_unexpected_error_in_a_step_is_retried_after_a_pause(bot: Bot) 
 
 async def test_an_unexpected_error_in_a_look_up_is_retried_after_a_pause(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.finding = [ZeroDivisionError("unexpected")] * 50
 
     await bot.tick(minutes=5)
@@ -1148,7 +1148,7 @@ class SlowSender(FakeSender):
 
 async def stop_while_sending(bot: Bot, sender: SlowSender) -> None:
     """Stop a process whose first posts are in flight, then release them."""
-    process = bot.another(sender, requests_per_second=1)
+    process = bot.another_process(sender, requests_per_second=1)
     bot.clock.instant = SLOT
     running = asyncio.create_task(process.dispatcher.run())
     await sender.sending.wait()
@@ -1198,7 +1198,7 @@ async def test_a_stop_does_not_wait_for_a_retry(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN]
     clock = EndlessClock(SLOT)
-    process = bot.another(bot.sender, clock)
+    process = bot.another_process(bot.sender, clock)
     running = asyncio.create_task(process.dispatcher.run())
     await clock.sleeping.wait()
 
@@ -1213,7 +1213,7 @@ async def test_two_processes_over_one_database_send_one_post_a_channel(bot: Bot)
     for channel_id in range(100, 110):
         await bot.subscribe(channel_id)
     clock = EndlessClock(SLOT)
-    both = [bot.another(bot.sender, clock) for _ in range(2)]
+    both = [bot.another_process(bot.sender, clock) for _ in range(2)]
     running = [asyncio.create_task(process.dispatcher.run()) for process in both]
 
     await bot.sender.posted(10)
@@ -1241,12 +1241,12 @@ async def test_nothing_is_sent_after_a_stop(bot: Bot) -> None:
 @pytest.mark.parametrize("back", [timedelta(minutes=3), timedelta(hours=1), timedelta(hours=26)], ids=str)
 async def test_setting_the_clock_back_after_a_crash_duplicates_nothing(bot: Bot, back: timedelta) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT - back)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert bot.sender.look_ups == 1
@@ -1261,7 +1261,7 @@ async def test_setting_the_clock_back_during_an_unknown_outcome_duplicates_nothi
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT - timedelta(hours=1))
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (bot.sender.sends, bot.sender.look_ups) == (2, 1)
@@ -1269,8 +1269,8 @@ async def test_setting_the_clock_back_during_an_unknown_outcome_duplicates_nothi
 
 async def test_setting_the_clock_ahead_during_an_unknown_outcome_duplicates_nothing(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT + timedelta(days=30))
@@ -1285,7 +1285,7 @@ async def test_a_slot_that_was_early_because_of_the_clock_is_not_repeated(bot: B
 
     await bot.process.restart()
     await bot.tick(SLOT - timedelta(days=2))
-    await bot.ticks(SLOT + timedelta(days=6))
+    await bot.tick_until(SLOT + timedelta(days=6))
 
     assert bot.topics() == ["flask"]
 

@@ -107,7 +107,7 @@ class FaultySender(FakeSender):
     async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         fault = self.faults.popleft() if self.faults else Fault.NONE
         if fault is Fault.CRASH_BEFORE:
-            await self.death.come()
+            await self.crash.happen()
         if fault in BEFORE:
             raise BEFORE[fault]
         now = self.clock.instant
@@ -116,7 +116,7 @@ class FaultySender(FakeSender):
         self.sent_at.setdefault(delivery.id, now)
         self.clock_at_send.setdefault(delivery.id, self.clock.now())
         if fault is Fault.CRASH_AFTER:
-            await self.death.come()
+            await self.crash.happen()
         if fault is Fault.CUT_AFTER:
             raise AmbiguousError("the connection was cut")
         return sent
@@ -149,7 +149,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     async def start(self) -> Process:
         url = f"sqlite:///{Path(self.folder.name) / 'weekbot.db'}"
-        process = Process(url, lambda: self.library, self.sender, self.clock, CATCH_UP, death=self.sender.death)
+        process = Process(url, lambda: self.library, self.sender, self.clock, CATCH_UP, crash=self.sender.crash)
         await process.database.upgrade()
         return process
 
@@ -412,7 +412,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     async def run_through_crashes(self, work: Coroutine[Any, Any, object]) -> None:
         """Run the work; after a crash, restart after a while with a clock that may have been changed."""
-        if await self.sender.death.cuts_short(work):
+        if await self.sender.crash.interrupts(work):
             self.clock.instant += self.down_for
             await self.process.restart()
             await self.set_clock(self.ahead_after_crash)

@@ -51,7 +51,7 @@ class PickySender(FakeSender):
 def sender(bot: Bot) -> PickySender:
     bot.sender = PickySender()
     bot.sender.now = bot.clock.now
-    bot.process = bot.another(bot.sender)
+    bot.process = bot.another_process(bot.sender)
     return bot.sender
 
 
@@ -72,10 +72,10 @@ async def test_a_topic_that_discord_refuses_in_three_channels_is_skipped_everywh
     sender.refuses = lambda slug, _: slug == "flask"
     channels = await subscribe_many(bot, CHANNELS + 2)
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
     assert bot.channels() == channels
     assert {slug for _, _, slug in sender.posts} == {"django"}
-    assert bot.process.refused_topics.topics(bot.shelf.current) == {"flask"}
+    assert bot.process.refused_topics.topics(bot.live_library.current) == {"flask"}
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert errors == [WARNING % ("flask", CHANNELS, "Discord refuses this: Invalid Form Body")]
 
@@ -91,10 +91,13 @@ async def test_a_refused_topic_is_sent_again_after_its_content_has_changed(bot: 
     sender.refuses = lambda slug, _: slug == "flask"
     await subscribe_many(bot, CHANNELS)
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(minutes=10))
-    corrected = bot.shelf.whole.topics["flask"].model_copy(update={"summary": "Corrected."})
-    track, others = bot.shelf.current.tracks[EVERYTHING], [bot.shelf.whole.topics[slug] for slug in SLUGS[1:]]
-    bot.shelf.current = Library([corrected, *others], [track])
+    await bot.tick_until(SLOT + timedelta(minutes=10))
+    corrected = bot.live_library.full_library.topics["flask"].model_copy(update={"summary": "Corrected."})
+    track, others = (
+        bot.live_library.current.tracks[EVERYTHING],
+        [bot.live_library.full_library.topics[slug] for slug in SLUGS[1:]],
+    )
+    bot.live_library.current = Library([corrected, *others], [track])
     sender.refuses = lambda *_: False
     await bot.weeks(1, FIRST)
     assert sender.topics(FIRST) == ["django", "flask"]
@@ -105,25 +108,27 @@ async def test_a_topic_that_one_channel_refuses_is_replaced_only_there(bot: Bot,
     await bot.subscribe(CHANNEL)
     await bot.subscribe(OTHER)
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert (bot.topics(CHANNEL), bot.topics(OTHER)) == (["django"], ["flask"])
     assert sender.attempts.count(CHANNEL) == TRIES + 1
-    assert bot.process.refused_topics.topics(bot.shelf.current) == frozenset()
+    assert bot.process.refused_topics.topics(bot.live_library.current) == frozenset()
 
 
 async def test_a_refused_topic_that_was_renamed_is_replaced(bot: Bot, sender: PickySender) -> None:
-    renamed = bot.shelf.current.topics["flask"].model_copy(update={"slug": "little-flask", "aliases": ("flask",)})
-    others = [bot.shelf.whole.topics[slug] for slug in SLUGS[1:]]
+    renamed = bot.live_library.current.topics["flask"].model_copy(
+        update={"slug": "little-flask", "aliases": ("flask",)}
+    )
+    others = [bot.live_library.full_library.topics[slug] for slug in SLUGS[1:]]
     track = Track(slug="everything", title="Everything", summary="All of it.", topics=("little-flask", *SLUGS[1:]))
 
     def refuse_and_reload(slug: str, _: int) -> bool:
-        bot.shelf.current = Library([renamed, *others], [track])
+        bot.live_library.current = Library([renamed, *others], [track])
         return slug in ("flask", "little-flask")
 
     sender.refuses = refuse_and_reload
     await subscribe_many(bot, 1)
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
     assert bot.topics(FIRST) == [SLUGS[1]]
 
 
@@ -131,7 +136,7 @@ async def test_a_channel_that_refuses_every_topic_is_blocked(bot: Bot, sender: P
     sender.refuses = lambda *_: True
     await bot.subscribe()
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=20))
+    await bot.tick_until(SLOT + timedelta(hours=20))
     assert (await bot.last()).state is State.BLOCKED
     assert len(sender.attempts) == TRIES**2
 
@@ -146,7 +151,7 @@ async def test_an_outage_is_logged_once_and_each_post_is_logged(
     channels = await subscribe_many(bot, 40)
     sender.down = set(channels)
     await bot.tick(SLOT)
-    await bot.ticks(OUTAGE_END + timedelta(minutes=2))
+    await bot.tick_until(OUTAGE_END + timedelta(minutes=2))
     lines = [record for record in caplog.records if record.name == posts.__name__]
     failures = [record for record in lines if "tried again" in record.getMessage()]
     assert len(failures) > len(channels)
@@ -178,7 +183,7 @@ async def test_servers_with_failing_posts_have_lower_priority(bot: Bot, sender: 
         sender.down |= set(await subscribe_many(bot, 10, 10 + number, 10_000 * (1 + number)))
     healthy = await subscribe_many(bot, 10, 99, 99_000)
     await bot.process.close()
-    bot.process = bot.another(sender, requests_per_second=48)  # so that about a dozen are claimed at a time
+    bot.process = bot.another_process(sender, requests_per_second=48)  # so that about a dozen are claimed at a time
     await bot.tick(SLOT)
     assert [channel_id for _, channel_id, _ in sender.posts][: len(healthy)] == healthy
     failed_before = len(sender.attempts[: sender.attempts.index(healthy[-1])]) - len(healthy) + 1
@@ -196,7 +201,7 @@ async def test_a_servers_refusals_are_limited_and_delay_no_other_server(
     bot: Bot, sender: PickySender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(post_failures, "MAX_REFUSALS", 3)
-    bot.process = bot.another(sender)
+    bot.process = bot.another_process(sender)
     sender.closed = set(await subscribe_many(bot, 5))
     [other] = await subscribe_many(bot, 1, OTHER_GUILD, 5000)
     await bot.tick(SLOT)

@@ -43,7 +43,7 @@ async def place(clock: FakeClock, database: Database) -> AsyncIterator[Place]:
         channel = place.guild.add_text_channel("elsewhere")
         channel.overwrite(place.guild.bot_role, allow=Permission.MANAGE_WEBHOOKS)
         await place.knows(channel)
-        await place.has_heard()
+        await place.receive_events()
         following = HomeChannel(place.client, home.id, Follows(database), clock)
         yield Place(place.server, place.guild, place.client, place.clock, home, channel, following)
 
@@ -71,7 +71,7 @@ async def test_a_channel_can_follow_again_after_a_moderator_stopped_it(place: Pl
 
 async def test_a_missing_permission_is_reported_without_a_request(place: Place) -> None:
     place.channel.forbid(Permission.MANAGE_WEBHOOKS)
-    await place.has_heard()
+    await place.receive_events()
     with pytest.raises(WeekbotError, match=r"I need Manage Webhooks"):
         await place.following.follow(place.target())
     assert place.server.sent("POST", FOLLOW) == []

@@ -200,12 +200,12 @@ async def test_a_rejoined_server_is_inspected_immediately(bot: Bot, registry: Gu
     await registry.left(GUILD)
     bot.process.inspection.problems = {11: "the channel is gone"}
     await bot.process.preflight.run()
-    assert bot.process.inspection.looks == []
+    assert bot.process.inspection.inspected == []
 
     await registry.joined(GUILD)
     await bot.process.preflight.run()
 
-    assert bot.process.inspection.looks == [11]
+    assert bot.process.inspection.inspected == [11]
 
 
 # Deliveries
@@ -218,7 +218,7 @@ async def test_a_server_that_was_left_gets_neither_requests_nor_notices(bot: Bot
     await bot.weeks(2)
 
     last = await bot.last()
-    assert (bot.sender.sends, bot.sender.look_ups, bot.process.board.posts) == (0, 0, 0)
+    assert (bot.sender.sends, bot.sender.look_ups, bot.process.notice_sender.posts) == (0, 0, 0)
     assert (last.state, last.reason) == (State.BLOCKED, "weekbot is no longer in the server")
 
 
@@ -244,7 +244,7 @@ async def test_a_rejoined_server_gets_no_notice_about_its_absence(bot: Bot, regi
     await registry.joined(GUILD)
     await bot.tick(minutes=1)
 
-    assert bot.process.board.posts == 0
+    assert bot.process.notice_sender.posts == 0
 
 
 async def test_a_refusal_in_a_rejoined_server_is_reported(bot: Bot, registry: GuildRegistry) -> None:
@@ -256,7 +256,7 @@ async def test_a_refusal_in_a_rejoined_server_is_reported(bot: Bot, registry: Gu
 
     await bot.weeks(2)
 
-    assert len(bot.process.board.told) == 1
+    assert len(bot.process.notice_sender.sent) == 1
 
 
 async def test_a_pending_post_is_blocked_when_its_server_is_left(bot: Bot, registry: GuildRegistry) -> None:
@@ -265,7 +265,7 @@ async def test_a_pending_post_is_blocked_when_its_server_is_left(bot: Bot, regis
     await bot.tick(SLOT)
     await registry.left(GUILD)
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.sender.sends == 1
     assert (await bot.last()).state is State.BLOCKED
@@ -280,7 +280,7 @@ async def test_a_post_with_an_unknown_outcome_is_unverified_when_its_server_is_l
     await bot.tick(SLOT)
     await registry.left(GUILD)
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.sender.look_ups == 0
     assert (await bot.last()).state is State.UNVERIFIED

@@ -380,7 +380,7 @@ async def test_a_look_that_hangs_or_fails_does_not_count(clock: FakeClock) -> No
 
 
 async def test_each_delivery_is_counted_by_its_result(bot: Bot) -> None:
-    account = bot.process.account
+    account = bot.process.metrics
     await bot.subscribe(CHANNEL)
     await bot.tick(SLOT + timedelta(seconds=3))
     assert (account.results, account.lateness) == (["sent"], [timedelta(seconds=3)])
@@ -401,7 +401,7 @@ async def test_each_delivery_is_counted_by_its_result(bot: Bot) -> None:
 async def test_a_manual_post_has_no_lateness(bot: Bot) -> None:
     await bot.subscribe(CHANNEL)
     await bot.post_now()
-    assert (bot.process.account.results, bot.process.account.lateness) == (["sent"], [])
+    assert (bot.process.metrics.results, bot.process.metrics.lateness) == (["sent"], [])
 
 
 def samples(metrics: Metrics) -> dict[str, float]:

@@ -75,7 +75,7 @@ async def test_an_attempt_after_which_nobody_knew_is_followed_by_the_one_that_se
 async def test_each_attempt_of_an_outage_is_kept(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN] * 4
-    await bot.ticks(SLOT + timedelta(minutes=5))
+    await bot.tick_until(SLOT + timedelta(minutes=5))
     assert await outcomes(bot) == [(Outcome.NOT_SENT, "Discord cannot be reached")] * 4 + [(Outcome.SENT, None)]
 
 
@@ -90,8 +90,8 @@ async def test_a_refusal_is_the_end_with_its_reason(bot: Bot) -> None:
 @pytest.mark.parametrize("later", [LEASE, timedelta(hours=1)], ids=["same nonce", "looked up"])
 async def test_of_an_attempt_that_was_killed_no_end_is_known_and_the_next_one_tells(bot: Bot, later: timedelta) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     assert (await the_only(bot.process.database)).attempts == [Attempt(1, SLOT)]
     await bot.tick(SLOT + later)
     ended = Outcome.SENT if later is LEASE else Outcome.FOUND

@@ -6,7 +6,7 @@ import discord
 import pytest
 
 from fakes import FakeClock
-from locales import speaks
+from locales import set_locale
 from simulation import simulated
 
 
@@ -21,7 +21,7 @@ async def test_a_member_speaks_the_language_that_is_set_and_others_go_on_in_thei
 
     async with simulated(tmp_path, clock) as simulation:
         monkeypatch.setattr(simulation.app.registration.tree, "interaction_check", listen)
-        speaks(simulation.env, simulation.member, "de")
+        set_locale(simulation.env, simulation.member, "de")
         await simulation.slash("help", by=simulation.member)
         await simulation.slash("help", by=simulation.moderator)
     assert heard == [discord.Locale.german, discord.Locale.american_english]

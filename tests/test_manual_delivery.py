@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes import Bot, FakeClock, FakeSender, Process
-from locales import speaks
+from locales import set_locale
 from simulation import simulated
 from weekbot.cluster import leader_election as election_module
 from weekbot.cluster.fencing import Fencing
@@ -29,7 +29,7 @@ def fast_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def follower(bot: Bot) -> AsyncIterator[Process]:
     """The process that gets the moderator's command; it isn't the leader."""
-    process = bot.another(FakeSender(closed={11, 12}), sends=False)
+    process = bot.another_process(FakeSender(closed={11, 12}), is_leader=False)
     yield process
     await process.close()
 
@@ -123,7 +123,7 @@ async def test_the_moderator_is_told_that_a_pending_post_is_on_its_way(
     async with simulated(tmp_path, clock) as simulation:
         await simulation.slash("weekly subscribe")
         monkeypatch.setattr(simulation.app.leader_gate.leadership, "is_leader", lambda: False)
-        speaks(simulation.env, simulation.moderator, locale)
+        set_locale(simulation.env, simulation.moderator, locale)
         answer = await simulation.slash("weekly post")
         assert answer.text == words
         assert simulation.posts() == []

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeBoard
+from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeNoticeSender
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.notices import LEASE, public_text_of, text_of
 from weekbot.domain import subscription_rules
@@ -42,21 +42,21 @@ async def warn(bot: Bot, warning: str | None = "the role to ping is gone", chann
 # What is told
 
 
-async def test_a_refused_post_is_told_with_its_reason(bot: Bot, board: FakeBoard) -> None:
+async def test_a_refused_post_is_told_with_its_reason(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await blocked(bot)
 
-    ((channel_id, text),) = board.told
+    ((channel_id, text),) = notice_sender.sent
     assert channel_id == CHANNEL
     assert f"couldn't post the weekly topic in <#{CHANNEL}>: {REASON}." in text
 
 
-async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, board: FakeBoard) -> None:
+async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await bot.subscribe()
     await warn(bot)
 
     await bot.tick()
 
-    ((channel_id, text),) = board.told
+    ((channel_id, text),) = notice_sender.sent
     assert channel_id == CHANNEL
     place = f"There is a problem with the next weekly topic in <#{CHANNEL}>, due <t:{int(SLOT.timestamp())}:R>"
     assert f"{place}: the role to ping is gone." in text
@@ -78,13 +78,15 @@ async def test_what_every_member_may_read_names_neither_channel_nor_reason(bot: 
     assert str(CHANNEL) not in text
 
 
-async def test_each_channel_that_is_refused_is_told_of(bot: Bot, board: FakeBoard) -> None:
+async def test_each_channel_that_is_refused_is_told_of(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await blocked(bot, CHANNEL, OTHER)
 
-    assert sorted(channel_id for channel_id, _ in board.told) == [CHANNEL, OTHER]
+    assert sorted(channel_id for channel_id, _ in notice_sender.sent) == [CHANNEL, OTHER]
 
 
-async def test_a_post_that_is_refused_though_it_may_stand_is_told_too(bot: Bot, board: FakeBoard) -> None:
+async def test_a_post_that_is_refused_though_it_may_stand_is_told_too(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
@@ -92,90 +94,100 @@ async def test_a_post_that_is_refused_though_it_may_stand_is_told_too(bot: Bot, 
     unreadable.__cause__ = REFUSED
     bot.sender.finding = [unreadable]
 
-    await bot.ticks(SLOT + HOUR)
+    await bot.tick_until(SLOT + HOUR)
 
     assert (await bot.last()).state is State.UNVERIFIED
     assert (await bot.subscription()).blocked == REASON
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
 @pytest.mark.parametrize("error", [DOWN, CUT], ids=["not sent", "unknown"])
-async def test_what_goes_wrong_for_a_while_only_is_not_told(bot: Bot, board: FakeBoard, error: Exception) -> None:
+async def test_what_goes_wrong_for_a_while_only_is_not_told(
+    bot: Bot, notice_sender: FakeNoticeSender, error: Exception
+) -> None:
     await bot.subscribe(pin=True)
     bot.sender.before = [error] * 3
     bot.sender.following = [error] * 3
 
-    await bot.ticks(SLOT + HOUR)
+    await bot.tick_until(SLOT + HOUR)
 
     assert bot.topics() == ["flask"]
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
 
-async def test_a_post_that_nobody_can_tell_of_is_not_told_as_a_refusal(bot: Bot, board: FakeBoard) -> None:
+async def test_a_post_that_nobody_can_tell_of_is_not_told_as_a_refusal(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.finding = [HistoryUnreadableError("Read Message History is missing")]
 
     await bot.tick(minutes=5)
 
     assert (await bot.last()).state is State.UNVERIFIED
     assert (await bot.subscription()).blocked is None
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
 
 # Once, until it is over
 
 
-async def test_a_channel_that_is_refused_week_after_week_is_told_of_once(bot: Bot, board: FakeBoard) -> None:
+async def test_a_channel_that_is_refused_week_after_week_is_told_of_once(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
     await bot.subscribe()
     bot.sender.before = [REFUSED] * 4
 
     await bot.weeks(4)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
-async def test_another_reason_does_not_make_it_another_refusal(bot: Bot, board: FakeBoard) -> None:
+async def test_another_reason_does_not_make_it_another_refusal(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await bot.subscribe()
     bot.sender.before = [REFUSED, PermanentError("the channel is gone")]
 
     await bot.weeks(2)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
     assert (await bot.subscription()).blocked == "the channel is gone"
 
 
-async def test_a_channel_that_is_refused_again_after_a_post_is_told_of_again(bot: Bot, board: FakeBoard) -> None:
+async def test_a_channel_that_is_refused_again_after_a_post_is_told_of_again(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
     await bot.subscribe()
     bot.sender.before = [REFUSED, REFUSED, None, REFUSED, REFUSED]
 
     await bot.weeks(5)
 
     assert bot.topics() == ["flask"]
-    assert len(board.told) == 2
+    assert len(notice_sender.sent) == 2
 
 
-async def test_what_was_told_is_not_told_again_after_a_restart(bot: Bot, board: FakeBoard) -> None:
+async def test_what_was_told_is_not_told_again_after_a_restart(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await blocked(bot)
 
     await bot.process.restart()
-    await bot.ticks(SLOT + 2 * HOUR)
+    await bot.tick_until(SLOT + 2 * HOUR)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
-async def test_a_moderators_edit_has_it_told_again_if_it_did_not_help(bot: Bot, board: FakeBoard) -> None:
+async def test_a_moderators_edit_has_it_told_again_if_it_did_not_help(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
     await blocked(bot)
     await bot.subscribe(pin=True)
     bot.sender.before = [REFUSED]
 
     await bot.weeks(1)
 
-    assert len(board.told) == 2
+    assert len(notice_sender.sent) == 2
 
 
-async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, board: FakeBoard) -> None:
+async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await blocked(bot)
     await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(days=1)
@@ -184,10 +196,10 @@ async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, board: 
 
     await bot.weeks(1)
 
-    assert len(board.told) == 2
+    assert len(notice_sender.sent) == 2
 
 
-async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board: FakeBoard) -> None:
+async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await bot.subscribe()
     for _ in range(3):
         await warn(bot)
@@ -195,39 +207,46 @@ async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board:
     await warn(bot, "the role to ping is gone; weekbot is missing Pin Messages")
     await bot.tick(minutes=5)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
-async def test_a_warning_that_was_over_is_told_again(bot: Bot, board: FakeBoard) -> None:
+async def test_a_warning_that_was_over_is_told_again(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await bot.subscribe()
     for warning in ("the role to ping is gone", None, "weekbot is missing Pin Messages"):
         await warn(bot, warning)
         await bot.tick(minutes=5)
 
-    assert [("the role" in text, "Pin Messages" in text) for _, text in board.told] == [(True, False), (False, True)]
+    assert [("the role" in text, "Pin Messages" in text) for _, text in notice_sender.sent] == [
+        (True, False),
+        (False, True),
+    ]
 
 
-async def test_a_warning_that_is_over_before_it_was_told_is_not_told(bot: Bot, board: FakeBoard) -> None:
+async def test_a_warning_that_is_over_before_it_was_told_is_not_told(bot: Bot, notice_sender: FakeNoticeSender) -> None:
     await bot.subscribe()
     await warn(bot)
     await warn(bot, None)
 
     await bot.tick()
 
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
 
-async def test_a_channel_that_is_told_of_as_blocked_is_not_warned_of_too(bot: Bot, board: FakeBoard) -> None:
+async def test_a_channel_that_is_told_of_as_blocked_is_not_warned_of_too(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
     await blocked(bot)
 
     await warn(bot)
     await bot.tick(minutes=5)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
     assert (await bot.subscription()).warning == "the role to ping is gone"
 
 
-async def test_what_was_found_while_blocked_is_told_when_the_channel_is_back(bot: Bot, board: FakeBoard) -> None:
+async def test_what_was_found_while_blocked_is_told_when_the_channel_is_back(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
     await blocked(bot)
     await warn(bot)
     await bot.weeks(1)
@@ -236,107 +255,111 @@ async def test_what_was_found_while_blocked_is_told_when_the_channel_is_back(bot
     await warn(bot)
     await bot.tick(minutes=5)
 
-    assert len(board.told) == 2
-    assert "the role to ping is gone" in board.told[1][1]
+    assert len(notice_sender.sent) == 2
+    assert "the role to ping is gone" in notice_sender.sent[1][1]
 
 
-# A board that does not take it
+# A notice channel that fails
 
 
-async def test_a_board_that_refuses_is_not_asked_again(bot: Bot, board: FakeBoard) -> None:
-    board.before = [REFUSED]
+async def test_a_board_that_refuses_is_not_asked_again(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [REFUSED]
     await blocked(bot)
 
-    await bot.ticks(SLOT + 6 * DAY)
+    await bot.tick_until(SLOT + 6 * DAY)
 
-    assert (board.posts, board.told) == (1, [])
+    assert (notice_sender.posts, notice_sender.sent) == (1, [])
 
 
-async def test_a_notice_that_discord_does_not_take_now_is_told_later(bot: Bot, board: FakeBoard) -> None:
-    board.before = [DOWN] * 6
+async def test_a_notice_that_discord_does_not_take_now_is_told_later(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [DOWN] * 6
     await blocked(bot)
 
-    await bot.ticks(SLOT + HOUR)
+    await bot.tick_until(SLOT + HOUR)
 
-    assert (board.posts, len(board.told)) == (7, 1)
+    assert (notice_sender.posts, len(notice_sender.sent)) == (7, 1)
 
 
-async def test_the_pauses_between_attempts_grow(bot: Bot, board: FakeBoard) -> None:
-    board.before = [DOWN] * 1000
+async def test_the_pauses_between_attempts_grow(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [DOWN] * 1000
     await blocked(bot)
 
-    await bot.ticks(SLOT + 2 * HOUR)
+    await bot.tick_until(SLOT + 2 * HOUR)
 
-    assert 70 < board.posts < 110
+    assert 70 < notice_sender.posts < 110
 
 
-async def test_a_notice_that_is_a_day_old_is_not_told_any_more(bot: Bot, board: FakeBoard) -> None:
-    board.before = [RetryableError("Discord cannot be reached", DAY + SECOND)]
+async def test_a_notice_that_is_a_day_old_is_not_told_any_more(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [RetryableError("Discord cannot be reached", DAY + SECOND)]
     await blocked(bot)
 
-    await bot.ticks(SLOT + 3 * DAY)
+    await bot.tick_until(SLOT + 3 * DAY)
 
-    assert (board.posts, board.told) == (1, [])
+    assert (notice_sender.posts, notice_sender.sent) == (1, [])
 
 
-async def test_a_notice_that_waited_for_almost_a_day_is_told(bot: Bot, board: FakeBoard) -> None:
-    board.before = [RetryableError("Discord cannot be reached", DAY - MINUTE)]
+async def test_a_notice_that_waited_for_almost_a_day_is_told(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [RetryableError("Discord cannot be reached", DAY - MINUTE)]
     await blocked(bot)
 
-    await bot.ticks(SLOT + 3 * DAY)
+    await bot.tick_until(SLOT + 3 * DAY)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
-async def test_a_notice_of_unknown_outcome_is_repeated_while_discord_knows_it(bot: Bot, board: FakeBoard) -> None:
-    board.after = [CUT]
+async def test_a_notice_of_unknown_outcome_is_repeated_while_discord_knows_it(
+    bot: Bot, notice_sender: FakeNoticeSender
+) -> None:
+    notice_sender.after = [CUT]
     await blocked(bot)
 
-    await bot.ticks(SLOT + HOUR)
+    await bot.tick_until(SLOT + HOUR)
 
-    assert (board.posts, len(board.told)) == (2, 1)
+    assert (notice_sender.posts, len(notice_sender.sent)) == (2, 1)
 
 
-async def test_a_notice_of_unknown_outcome_is_not_repeated_later(bot: Bot, board: FakeBoard) -> None:
-    board.after = [AmbiguousError("the connection was cut")] * 100
+async def test_a_notice_of_unknown_outcome_is_not_repeated_later(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.after = [AmbiguousError("the connection was cut")] * 100
     await blocked(bot)
-    await bot.ticks(SLOT + 2 * MINUTE - SECOND)
-    board.forget_nonces()
-    within = board.posts
+    await bot.tick_until(SLOT + 2 * MINUTE - SECOND)
+    notice_sender.forget_nonces()
+    within = notice_sender.posts
 
-    await bot.ticks(SLOT + 2 * DAY)
+    await bot.tick_until(SLOT + 2 * DAY)
 
     assert within > 1
-    assert (board.posts, len(board.told)) == (within, 1)
+    assert (notice_sender.posts, len(notice_sender.sent)) == (within, 1)
 
 
 async def test_a_notice_whose_outcome_is_unknown_stays_so_when_it_is_not_taken_later(
-    bot: Bot, board: FakeBoard
+    bot: Bot, notice_sender: FakeNoticeSender
 ) -> None:
-    board.after = [CUT]
-    board.before = [None, RetryableError("Discord asked weekbot to wait", 5 * MINUTE)]
+    notice_sender.after = [CUT]
+    notice_sender.before = [None, RetryableError("Discord asked weekbot to wait", 5 * MINUTE)]
     await blocked(bot)
-    board.forget_nonces()
+    notice_sender.forget_nonces()
 
-    await bot.ticks(SLOT + HOUR)
+    await bot.tick_until(SLOT + HOUR)
 
-    assert (board.posts, len(board.told)) == (2, 1)
+    assert (notice_sender.posts, len(notice_sender.sent)) == (2, 1)
 
 
 async def test_after_an_unexpected_error_a_notice_is_tried_again_within_two_minutes_only(
-    bot: Bot, board: FakeBoard
+    bot: Bot, notice_sender: FakeNoticeSender
 ) -> None:
-    board.before = [ZeroDivisionError("unexpected")] * 100
+    notice_sender.before = [ZeroDivisionError("unexpected")] * 100
     await blocked(bot)
 
-    await bot.ticks(SLOT + HOUR)
+    await bot.tick_until(SLOT + HOUR)
 
-    assert 2 <= board.posts <= 8
-    assert board.told == []
+    assert 2 <= notice_sender.posts <= 8
+    assert notice_sender.sent == []
 
 
-async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: FakeBoard, notices: Notices) -> None:
-    board.after = [CUT]
+async def test_a_clock_that_was_put_back_tells_nothing_twice(
+    bot: Bot, notice_sender: FakeNoticeSender, notices: Notices
+) -> None:
+    notice_sender.after = [CUT]
     await bot.subscribe()
     await warn(bot)
     (notice,) = await notices.claim(MONDAY + 2 * HOUR, LEASE, 10)
@@ -344,41 +367,41 @@ async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: Fa
 
     await bot.tick(MONDAY)
 
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
 
 # Servers that were left, channels that ended
 
 
-async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) -> None:
-    board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
+async def test_a_server_that_was_left_is_not_told(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
     await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
-    await bot.ticks(SLOT + 2 * DAY)
+    await bot.tick_until(SLOT + 2 * DAY)
 
-    assert (board.posts, board.told) == (1, [])
+    assert (notice_sender.posts, notice_sender.sent) == (1, [])
 
 
-async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, board: FakeBoard) -> None:
-    board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
+async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
     await bot.change(subscription_rules.unsubscribe)
 
     await bot.tick(days=2)
 
-    assert (board.posts, board.told) == (1, [])
+    assert (notice_sender.posts, notice_sender.sent) == (1, [])
 
 
-async def test_what_is_over_while_its_notice_waits_is_not_told(bot: Bot, board: FakeBoard) -> None:
-    board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
+async def test_what_is_over_while_its_notice_waits_is_not_told(bot: Bot, notice_sender: FakeNoticeSender) -> None:
+    notice_sender.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
     assert await bot.post_now()
 
-    await bot.ticks(SLOT + HOUR)
+    await bot.tick_until(SLOT + HOUR)
 
     assert bot.topics() == ["flask"]
-    assert (board.posts, board.told) == (1, [])
+    assert (notice_sender.posts, notice_sender.sent) == (1, [])
 
 
 # The store

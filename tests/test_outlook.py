@@ -22,7 +22,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def outlook(bot: Bot, metrics: Metrics) -> ShortageWarning:
-    return ShortageWarning(lambda: bot.shelf.current, ShortageReport(bot.process.database), metrics.supplied)
+    return ShortageWarning(lambda: bot.live_library.current, ShortageReport(bot.process.database), metrics.supplied)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -37,7 +37,7 @@ def short(metrics: Metrics, name: str = SHORT) -> float:
 async def test_a_channel_with_many_topics_before_it_is_not_named(
     bot: Bot, outlook: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(1)
     await outlook.run()
@@ -47,13 +47,13 @@ async def test_a_channel_with_many_topics_before_it_is_not_named(
 async def test_a_channel_is_named_from_three_topics_left_on_and_no_more_once_there_are_new_ones(
     bot: Bot, outlook: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(2)
     await outlook.run()
     assert short(metrics) == 1
     assert told(caplog) == [f"1 channels have fewer than 4 new topics left: {CHANNEL} (3)"]
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
     await outlook.run()
     assert short(metrics) == 0
 
@@ -61,10 +61,10 @@ async def test_a_channel_is_named_from_three_topics_left_on_and_no_more_once_the
 async def test_topics_that_left_the_content_do_not_count_as_had(
     bot: Bot, outlook: ShortageWarning, metrics: Metrics
 ) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
     await bot.subscribe()
     await bot.weeks(2)
-    bot.shelf.put("numpy", "scrapy", "dash", "sanic")
+    bot.live_library.put("numpy", "scrapy", "dash", "sanic")
     await outlook.run()
     assert short(metrics) == 0
 
@@ -72,7 +72,7 @@ async def test_topics_that_left_the_content_do_not_count_as_had(
 async def test_skipped_topics_count_and_those_of_an_earlier_round_do_not(
     bot: Bot, outlook: ShortageWarning, metrics: Metrics
 ) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.skip()
     await bot.weeks(1)
@@ -86,7 +86,7 @@ async def test_skipped_topics_count_and_those_of_an_earlier_round_do_not(
 async def test_paused_and_ended_subscriptions_are_not_named(
     bot: Bot, outlook: ShortageWarning, metrics: Metrics
 ) -> None:
-    bot.shelf.put("flask", "django")
+    bot.live_library.put("flask", "django")
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
     await outlook.run()
@@ -100,7 +100,7 @@ async def test_paused_and_ended_subscriptions_are_not_named(
 async def test_a_track_that_left_the_content_counts_as_everything(
     bot: Bot, outlook: ShortageWarning, metrics: Metrics
 ) -> None:
-    bot.shelf.put("flask", "django")
+    bot.live_library.put("flask", "django")
     await bot.subscribe(track="knitting")
     await outlook.run()
     assert short(metrics) == 1
@@ -109,12 +109,12 @@ async def test_a_track_that_left_the_content_counts_as_everything(
 async def test_a_track_for_less_than_a_quarter_is_never_short(
     bot: Bot, outlook: ShortageWarning, metrics: Metrics
 ) -> None:
-    few, *others = bot.shelf.whole.topics
+    few, *others = bot.live_library.full_library.topics
     tracks = [
         Track(slug="few", title="Few", summary="One of them.", topics=(few,)),
         Track(slug="everything", title="Everything", summary="All of it.", topics=(few, *others)),
     ]
-    bot.shelf.current = Library(bot.shelf.whole.topics.values(), tracks)
+    bot.live_library.current = Library(bot.live_library.full_library.topics.values(), tracks)
     await bot.subscribe(track="few")
     await outlook.run()
     assert (short(metrics), short(metrics, "weekbot_subscriptions")) == (0, 1)

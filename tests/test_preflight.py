@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeBoard, FakeClock, FakeInspection
+from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeClock, FakeInspection, FakeNoticeSender
 from weekbot.delivery.errors import PermanentError
 from weekbot.delivery.preflight import next_check
 from weekbot.domain import subscription_rules
@@ -29,11 +29,11 @@ def inspection(bot: Bot) -> FakeInspection:
 
 async def look(bot: Bot, at: datetime) -> int:
     """Run the preflight at that instant, and tell what it found; how many channels were looked at."""
-    before = len(bot.process.inspection.looks)
+    before = len(bot.process.inspection.inspected)
     bot.clock.instant = at
     await bot.process.preflight.run()
     await bot.process.dispatcher.run()
-    return len(bot.process.inspection.looks) - before
+    return len(bot.process.inspection.inspected) - before
 
 
 async def looks(bot: Bot, *instants: datetime) -> list[int]:
@@ -114,13 +114,15 @@ async def test_a_channel_that_goes_on_after_a_pause_is_looked_at(bot: Bot) -> No
     assert await looks(bot, NEXT - DAY + MINUTE, NEXT - HOUR) == [1, 1]
 
 
-async def test_a_server_that_was_left_is_not_looked_at(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_a_server_that_was_left_is_not_looked_at(
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
+) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
     await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
     assert await looks(bot, NEXT - DAY, NEXT - HOUR) == [0, 0]
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
 
 @pytest.mark.long
@@ -129,7 +131,7 @@ async def test_a_thousand_are_all_looked_at_in_one_run(bot: Bot) -> None:
         await bot.subscribe(1000 + channel_id)
 
     assert await look(bot, NEXT - DAY) == 1000
-    assert sorted(bot.process.inspection.looks) == list(range(1000, 2000))
+    assert sorted(bot.process.inspection.inspected) == list(range(1000, 2000))
 
 
 def test_the_last_look_is_an_hour_before_the_slot() -> None:
@@ -143,7 +145,7 @@ def test_the_last_look_is_an_hour_before_the_slot() -> None:
 
 
 async def test_what_is_wrong_is_remembered_and_told_once(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -151,10 +153,12 @@ async def test_what_is_wrong_is_remembered_and_told_once(
     await looks(bot, NEXT - DAY, NEXT - HOUR)
 
     assert (await bot.subscription()).warning == GONE
-    assert [channel_id for channel_id, _ in board.told] == [CHANNEL]
+    assert [channel_id for channel_id, _ in notice_sender.sent] == [CHANNEL]
 
 
-async def test_where_nothing_is_wrong_nothing_is_told(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_where_nothing_is_wrong_nothing_is_told(
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
+) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER)
     inspection.problems[OTHER] = GONE
@@ -162,11 +166,11 @@ async def test_where_nothing_is_wrong_nothing_is_told(bot: Bot, board: FakeBoard
     await looks(bot, NEXT - DAY, NEXT - HOUR)
 
     assert (await bot.subscription()).warning is None
-    assert [channel_id for channel_id, _ in board.told] == [OTHER]
+    assert [channel_id for channel_id, _ in notice_sender.sent] == [OTHER]
 
 
 async def test_what_breaks_after_the_first_look_is_told_at_the_last(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     await look(bot, NEXT - DAY)
@@ -174,11 +178,11 @@ async def test_what_breaks_after_the_first_look_is_told_at_the_last(
 
     await look(bot, NEXT - HOUR)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
 async def test_what_was_put_right_is_forgotten_and_told_again_should_it_come_back(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -191,10 +195,12 @@ async def test_what_was_put_right_is_forgotten_and_told_again_should_it_come_bac
     inspection.problems[CHANNEL] = GONE
     await look(bot, NEXT + WEEK - DAY)
 
-    assert len(board.told) == 2
+    assert len(notice_sender.sent) == 2
 
 
-async def test_what_stays_wrong_for_weeks_is_told_once(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_what_stays_wrong_for_weeks_is_told_once(
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
+) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = "the role to ping is gone"
     for slot in (NEXT, NEXT + WEEK, NEXT + 2 * WEEK):
@@ -202,11 +208,11 @@ async def test_what_stays_wrong_for_weeks_is_told_once(bot: Bot, board: FakeBoar
         await bot.tick(slot)
 
     assert len(bot.topics()) == 3
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
 async def test_an_edit_that_puts_nothing_right_has_it_told_again(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -215,11 +221,11 @@ async def test_an_edit_that_puts_nothing_right_has_it_told_again(
 
     await look(bot, NEXT - DAY + MINUTE)
 
-    assert len(board.told) == 2
+    assert len(notice_sender.sent) == 2
 
 
 async def test_a_warning_that_comes_true_is_told_of_as_a_refusal_once_more(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -229,11 +235,11 @@ async def test_a_warning_that_comes_true_is_told_of_as_a_refusal_once_more(
         await bot.tick(slot)
         await looks(bot, slot + WEEK - DAY, slot + WEEK - HOUR)
 
-    assert ["There is a problem with" in text for _, text in board.told] == [True, False]
+    assert ["There is a problem with" in text for _, text in notice_sender.sent] == [True, False]
 
 
 async def test_a_channel_that_is_blocked_already_is_not_warned_of(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     bot.sender.before = [PermanentError(GONE)]
@@ -242,7 +248,7 @@ async def test_a_channel_that_is_blocked_already_is_not_warned_of(
 
     await looks(bot, NEXT + WEEK - DAY, NEXT + WEEK - HOUR)
 
-    assert ["There is a problem with" in text for _, text in board.told] == [False]
+    assert ["There is a problem with" in text for _, text in notice_sender.sent] == [False]
 
 
 async def test_it_never_keeps_a_post_from_being_tried(bot: Bot, inspection: FakeInspection) -> None:
@@ -259,7 +265,7 @@ async def test_it_never_keeps_a_post_from_being_tried(bot: Bot, inspection: Fake
 
 
 async def test_an_outage_changes_nothing_and_is_looked_at_again_in_ten_minutes(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -268,14 +274,14 @@ async def test_an_outage_changes_nothing_and_is_looked_at_again_in_ten_minutes(
     at = NEXT - DAY
     assert await looks(bot, at, at + MINUTE, at + 9 * MINUTE, at + 10 * MINUTE, at + 11 * MINUTE) == [1, 0, 0, 1, 0]
     assert (await bot.subscription()).warning is None
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
     inspection.unavailable.clear()
     assert await looks(bot, at + 20 * MINUTE, at + 30 * MINUTE, NEXT - HOUR) == [1, 0, 1]
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
-async def test_an_outage_heals_nothing(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_an_outage_heals_nothing(bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
     await look(bot, NEXT - DAY)
@@ -286,11 +292,11 @@ async def test_an_outage_heals_nothing(bot: Bot, board: FakeBoard, inspection: F
     await look(bot, NEXT - HOUR + 10 * MINUTE)
 
     assert (await bot.subscription()).warning == GONE
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
 async def test_an_outage_of_one_server_holds_up_no_other(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER, guild_id=GUILD + 1)
@@ -299,11 +305,11 @@ async def test_an_outage_of_one_server_holds_up_no_other(
 
     await look(bot, NEXT - DAY)
 
-    assert [channel_id for channel_id, _ in board.told] == [OTHER]
+    assert [channel_id for channel_id, _ in notice_sender.sent] == [OTHER]
 
 
 async def test_an_unexpected_error_in_one_look_holds_up_no_other_and_is_tried_again_later(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection, caplog: pytest.LogCaptureFixture
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection, caplog: pytest.LogCaptureFixture
 ) -> None:
     for channel_id in range(100, 105):
         await bot.subscribe(channel_id)
@@ -311,11 +317,11 @@ async def test_an_unexpected_error_in_one_look_holds_up_no_other_and_is_tried_ag
     inspection.failing = {102}
 
     assert await look(bot, NEXT - DAY) == 5
-    assert sorted(channel_id for channel_id, _ in board.told) == [100, 101, 103, 104]
+    assert sorted(channel_id for channel_id, _ in notice_sender.sent) == [100, 101, 103, 104]
     [record] = caplog.records
     assert "unexpected error" in record.getMessage()
     assert record.channel == 102  # type: ignore[attr-defined]
 
     inspection.failing.clear()
     assert await looks(bot, NEXT - DAY + MINUTE, NEXT - DAY + 10 * MINUTE) == [0, 1]
-    assert len(board.told) == 5
+    assert len(notice_sender.sent) == 5

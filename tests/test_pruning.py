@@ -274,7 +274,7 @@ async def test_all_that_is_read_from_the_ledger_stays_as_it_was(bot: Bot, databa
 
 async def test_a_channel_goes_on_as_if_nothing_had_been_deleted(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "DELIVERIES_KEPT", 5 * WEEK)
-    bot.shelf.put(*TOPICS)
+    bot.live_library.put(*TOPICS)
     await bot.subscribe()
     for _ in range(18):
         await bot.weeks(1)

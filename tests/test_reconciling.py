@@ -35,7 +35,7 @@ async def restore(bot: Bot, saved: Snapshot, taken_at: datetime | None = None) -
     """Put back what was saved, stamped if it says when it was taken, and start anew."""
     await bot.process.database.end()
     await bot.process.close()
-    bot.process = bot.another(bot.sender)
+    bot.process = bot.another_process(bot.sender)
     async with bot.process.database.write() as connection:
         for table in reversed(TABLES):
             await connection.execute(delete(table))
@@ -195,7 +195,7 @@ async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhil
     bot.sender.reading = [trouble] * 3
 
     await restore(bot, saved, MONDAY)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert len(bot.sender.read) == 4
@@ -210,7 +210,7 @@ async def test_a_look_up_that_never_succeeds_ends(bot: Bot, monkeypatch: pytest.
     bot.sender.reading = [RetryableError("Discord cannot be reached")] * 5
 
     await restore(bot, saved, MONDAY)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert await states(bot) == [("flask", State.UNVERIFIED)]
     assert len(bot.sender.read) == 3

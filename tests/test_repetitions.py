@@ -174,7 +174,7 @@ async def test_a_chosen_topic_is_given_up(simulation: Simulation) -> None:
 
 
 async def test_the_channel_for_notices_is_the_system_channel_again(simulation: Simulation) -> None:
-    await simulation.has_system_channel(simulation.other)
+    await simulation.set_system_channel(simulation.other)
     await simulation.slash("weekly settings", notices=simulation.text)
     assert "the system channel" in (await simulation.slash("weekly reset", option="notices")).text
     settings = await simulation.app.repositories.guilds.settings(simulation.guild.id)

@@ -83,7 +83,7 @@ async def test_a_slot_that_was_missed_by_a_wrong_clock_gets_its_post_when_the_cl
 async def test_a_process_that_leads_again_corrects_what_another_ones_clock_did(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
-    other = bot.another(bot.sender)
+    other = bot.another_process(bot.sender)
     bot.clock.instant = SLOT + YEAR + 3 * DAY
     await other.dispatcher.run()
     await other.close()
@@ -117,7 +117,7 @@ async def test_a_post_that_a_wrong_clock_could_not_send_comes_in_its_week_with_t
     await store(bot, update(subscriptions).values(next_slot=SLOT + 52 * WEEK, next_week=(MONDAY + 52 * WEEK).date()))
     bot.clock.instant = SLOT + 52 * WEEK
     due = await bot.process.subscriptions.due(bot.clock.now(), 1)
-    [claimed] = await bot.process.deliveries.claim_due(due, planner(bot.shelf.current), bot.clock.now())
+    [claimed] = await bot.process.deliveries.claim_due(due, planner(bot.live_library.current), bot.clock.now())
     assert (claimed.topic, claimed.subscription.chosen_topic) == ("numpy", None)
     await bot.tick(MONDAY)
     assert await ledger(bot) == []

@@ -22,7 +22,7 @@ from discord_server.fault import fault
 from discord_server.gateway import Close
 from discord_server.thread import Thread
 from postgres import database_url
-from processes import RUN_AT, Place, heard, place_in, posted, posts
+from processes import RUN_AT, Place, next_log_line, place_in, posted, posts
 from weekbot.app import App
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.domain.schedule import WEEK
@@ -238,7 +238,7 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
         while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
             await asyncio.sleep(0.05)
     bot.terminate()
-    await heard(bot, "stopping; requests in flight")
+    await next_log_line(bot, "stopping; requests in flight")
     async with asyncio.timeout(15):
         while bot.returncode is None:
             bot.terminate()
@@ -278,7 +278,7 @@ async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_LEVEL="INFO", WEEKBOT_LOG_FORMAT="json")
     await place.server.ready()
     await place.server.until(lambda: place.server.world.commands.of(0), "registered commands")
-    first = json.loads(await heard(bot, ""))
+    first = json.loads(await next_log_line(bot, ""))
     await place.server.drop(1001)
     await place.server.ready()
     bot.send_signal(signal.SIGTERM)
@@ -350,7 +350,7 @@ async def test_a_delivery_ends_with_one_line_that_has_its_ids(place: Place) -> N
     slot = await place.subscribe(channel)
     place.more = {"WEEKBOT_LOG_FORMAT": "json", "WEEKBOT_LOG_LEVEL": "INFO"}
     async with place.running(slot) as bot:
-        line = json.loads(await heard(bot, "weekbot.delivery.posts"))
+        line = json.loads(await next_log_line(bot, "weekbot.delivery.posts"))
     [message] = place.server.messages_in(channel)
     async with place.database() as database:
         delivery = await Deliveries(database).get(line["delivery"])
@@ -379,14 +379,14 @@ async def test_a_saved_file_shows_in_the_next_lookup_and_a_broken_one_is_named_i
             while await summary() != "Saved while the bot was running.":  # noqa: ASYNC110 - as a member would
                 await asyncio.sleep(0.05)
         path.write_text(good.replace("licence: BSD-3-Clause", ""), "utf-8")
-        line = await heard(bot, "licence is missing")
+        line = await next_log_line(bot, "licence is missing")
         assert "content/topics/flask.md:3:1: licence is missing" in line
         assert await summary() == "Saved while the bot was running."
         shutil.rmtree(place.folder / "content")
-        await heard(bot, "no topics here")
+        await next_log_line(bot, "no topics here")
         assert await summary() == "Saved while the bot was running."
         shutil.copytree(CONTENT, place.folder / "content")
-        await heard(bot, "content reloaded")
+        await next_log_line(bot, "content reloaded")
         assert await summary() == before
 
 
@@ -483,12 +483,12 @@ async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_a
         channel = place.guild.add_text_channel("weekly")
         await place.subscribe(channel)
         async with place.running() as bot:
-            await heard(bot, "is the leader from now on")
+            await next_log_line(bot, "is the leader from now on")
             async with place.database() as database, database.write() as connection:
                 of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
                 await connection.exec_driver_sql(of_locks)
-            assert "this process sends nothing" in await heard(bot, "the database is unreachable")
-            await heard(bot, "is the leader from now on")
+            assert "this process sends nothing" in await next_log_line(bot, "the database is unreachable")
+            await next_log_line(bot, "is the leader from now on")
             assert "Posted" in (await place.server.interact(channel, "weekly post")).text
     assert len(posts(place, channel)) == 1
 
@@ -501,7 +501,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
     with database_url() as url:
         place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
         first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
-        await heard(first, "is the leader from now on")
+        await next_log_line(first, "is the leader from now on")
         second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
         for channel, where in ((here, here), (there, there), (there, forum)):
@@ -510,7 +510,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
             assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
         first.kill()
         await first.communicate()
-        await heard(second, "is the leader from now on (term 2)")
+        await next_log_line(second, "is the leader from now on (term 2)")
         await place.server.interact(later, "weekly subscribe")
         assert "Posted" in (await place.server.interact(later, "weekly post")).text
         second.send_signal(signal.SIGTERM)
@@ -523,7 +523,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
 async def test_sighup_reads_the_content_again(place: Place) -> None:
     async with place.running() as bot:
         bot.send_signal(signal.SIGHUP)
-        assert "content reloaded: 62 topics" in await heard(bot, "content reloaded")
+        assert "content reloaded: 62 topics" in await next_log_line(bot, "content reloaded")
 
 
 COUNTED = {

@@ -91,7 +91,7 @@ async def test_one_limit_is_not_used_up_by_others_notices(database: Database, su
 
 
 def worker(notices: Notices, bot: Bot, shards: Shards) -> Worker[Notice]:
-    return Worker(NoticeHandler(notices, bot.process.board, bot.clock, lambda: shards), bot.clock)
+    return Worker(NoticeHandler(notices, bot.process.notice_sender, bot.clock, lambda: shards), bot.clock)
 
 
 async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
@@ -107,8 +107,8 @@ async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: 
 
     notifier = worker(Counted(bot.process.database), bot, FIRST)
     await Dispatcher([notifier], lambda: pace, bot.clock).run()
-    assert bot.process.board.told == []
+    assert bot.process.notice_sender.sent == []
 
     notifier = worker(Counted(bot.process.database), bot, SECOND)
     await Dispatcher([notifier], lambda: pace, bot.clock).run()
-    assert len(bot.process.board.told) == 1
+    assert len(bot.process.notice_sender.sent) == 1

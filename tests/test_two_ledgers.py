@@ -108,7 +108,7 @@ async def test_a_forum_that_cannot_be_looked_at_is_posted_in(two: Two, library: 
     await two.place.knows(forum)
     if spoil == "permission":
         forum.forbid(Permission.READ_MESSAGE_HISTORY)
-        await two.place.has_heard()
+        await two.place.receive_events()
     else:
         two.place.server.inject("GET", "threads", request_fault.html(503), FOREVER)
     assert not (await two.first.send(two.delivery(forum), library.topics["flask"])).foreign
@@ -217,7 +217,7 @@ async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(b
     week = (await bot.last()).id
     bot.sender.post_elsewhere(week, "numpy")
     bot.sender.forget_nonces()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["numpy"]
     assert (await bot.last()).topic == "numpy"
     assert bot.process.token_users.recent
@@ -237,7 +237,7 @@ async def test_a_history_that_is_read_in_parts_is_read_to_its_end_before_anythin
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "flask")
     bot.sender.forget_nonces()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
 
@@ -257,7 +257,7 @@ async def test_a_first_attempt_that_is_late_is_looked_up_only_if_another_program
 async def test_a_look_up_that_fails_keeps_no_post_back(bot: Bot, trouble: Exception) -> None:
     await bot.subscribe()
     bot.sender.before, bot.sender.finding = [DOWN] * 5, [trouble] * 5
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["flask"]
 
 
@@ -283,7 +283,7 @@ async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that
     bot.sender.forget_nonces()
     await bot.process.restart()
     bot.sender.quiet = False
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["dash"]
     assert (await bot.last()).topic == "dash"
     await bot.weeks(3)
@@ -361,7 +361,7 @@ async def test_a_found_post_that_a_moderator_asked_for_takes_no_slot(bot: Bot) -
     bot.clock.instant = SLOT + WEEK + timedelta(minutes=3)
     bot.sender.post_elsewhere(manual_id(ASKED), "numpy")
     await bot.process.restart()
-    await bot.ticks(SLOT + WEEK + timedelta(minutes=30))
+    await bot.tick_until(SLOT + WEEK + timedelta(minutes=30))
     assert bot.topics() == ["flask", "numpy", "django"]
     assert (await bot.subscription()).next_slot.instant == SLOT + 2 * WEEK
 

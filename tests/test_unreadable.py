@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import Update
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeClock
 from postgres import empty_database_url
-from processes import Place, heard, place_in, posted, posts
+from processes import Place, next_log_line, place_in, posted, posts
 from simulation import Simulation, simulated
 from test_export_import import all_rows, export_of, no_progress
 from weekbot.db.database import Database
@@ -139,8 +139,8 @@ async def test_a_post_that_was_claimed_before_is_still_sent(bot: Bot) -> None:
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
     assert await bot.process.deliveries.claim_due([due], lambda *_: pytest.fail("claimed"), SLOT) == []
     await store(bot.process.database, in_channel(CHANNEL, timezone=None))
-    bot.sender.dies_before = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_before = {1}
+    await bot.tick_and_crash(SLOT)
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
     before = await row(bot.process.database)
     await bot.tick(minutes=1)
@@ -180,7 +180,7 @@ async def test_a_name_of_a_later_version_stops_only_what_has_it(bot: Bot) -> Non
     )
     await bot.tick(minutes=5)
     assert bot.step_names() == [StepName.PIN, StepName.PIN]
-    assert bot.process.board.posts == 0
+    assert bot.process.notice_sender.posts == 0
     last = await bot.last(OTHER)
     assert (last.state, last.form, last.version, last.known_form) == (State.SENT, None, None, None)
     [failure] = (await bot.process.steps.failures([last.id]))[last.id]
@@ -405,7 +405,7 @@ async def test_a_bot_with_a_row_that_cannot_be_read_posts_to_all_others_and_answ
     place.more = {"WEEKBOT_LOG_LEVEL": "WARNING"}
     async with place.running(slot + timedelta(seconds=5)) as bot:
         await posted(place, good, elsewhere)
-        assert f"time zone `{ZONE}` is unknown to me" in await heard(bot, "no posts to this channel")
+        assert f"time zone `{ZONE}` is unknown to me" in await next_log_line(bot, "no posts to this channel")
         status = await place.status(good)
         assert f"time zone `{ZONE}` is unknown to me. Choose another one with `/weekly subscribe`." in status
         answer = await place.server.interact(bad, "weekly subscribe", {"timezone": "UTC"})
