@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Fault(Enum):
-    """What can go wrong with a send."""
+    """A fault in a send."""
 
     NONE = auto()
     NOT_SENT = auto()
