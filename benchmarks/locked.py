@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from changing import CHANGES, Discord, online
 from discord_server import Interaction
+from interaction_changes import CHANGES, Discord, online
 
 LOCKED_SECONDS = 5.0
 

@@ -1,4 +1,4 @@
-"""A client of the loopback Discord without a library between: what is answered, byte by byte."""
+"""A client of the loopback Discord without a Discord library, which sees responses byte by byte."""
 
 import asyncio
 import json
@@ -32,11 +32,11 @@ class Answer:
 async def ask(
     server: DiscordServer, method: str, path: str, body: Any = None, query: dict[str, str] | None = None
 ) -> Answer:
-    """The answer to one request of the bot; what was wrong with the request is not held against the test."""
+    """Send one request with the bot's token, and return the response; an error status doesn't raise."""
     client = aiohttp.ClientSession(
         headers={"Authorization": f"Bot {server.token}"}, timeout=aiohttp.ClientTimeout(SECONDS)
     )
-    client._retry_connection = False  # or aiohttp sends a GET, PUT or DELETE again whose connection was cut
+    client._retry_connection = False  # otherwise aiohttp repeats a GET, PUT or DELETE after a cut connection
     async with client, client.request(method, server.api_url + path, json=body, params=query) as answer:
         return Answer(answer.status, answer.headers, await answer.text())
 

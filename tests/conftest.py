@@ -1,4 +1,4 @@
-"""What most tests start from: the real content, a real database in a file, a clock that stands still."""
+"""Fixtures of most tests: the real content, a real database, a clock that tests advance."""
 
 import asyncio
 import logging
@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy.engine import make_url
 
 import leaks
-from fakes import Bot, FakeBoard, FakeClock
-from furnished import furnish
+from fakes import Bot, FakeClock, FakeNoticeSender
 from postgres import database_url
+from sample_data import insert_sample_data
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.db.database import Database
@@ -36,7 +36,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """What a test logs is kept, searched and shown as the bot would have it in its log."""
+    """Capture what tests log in the format of the bot's own log."""
     logging_plugin: Any = session.config.pluginmanager.get_plugin("logging-plugin")
     logging_plugin.report_handler.setFormatter(log.formatter("console"))
     logging_plugin.caplog_handler.setLevel(logging.WARNING)
@@ -44,8 +44,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True)
-def all_is_logged() -> Iterator[None]:
-    """Also after a command has set up a log of its own, on what was standard error then."""
+def log_everything() -> Iterator[None]:
+    """Log at every level, and remove the handlers that a command has added for the standard error of its time."""
     root = logging.getLogger()
     root.setLevel(logging.DEBUG)
     yield
@@ -56,24 +56,24 @@ def all_is_logged() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Search all that was logged at DEBUG, and written, for secrets."""
+    """Search the test's log and output for secrets."""
     report = yield
     if leak := next(filter(None, (leaks.found(text) for _, text in report.sections)), None):
-        report.outcome, report.longrepr = "failed", f"a secret was told: … {leak} …"
+        report.outcome, report.longrepr = "failed", f"a secret was disclosed: … {leak} …"
     elif report.passed:
         report.sections.clear()
     return report
 
 
 @pytest.fixture(autouse=True)
-def processes_tell_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search all that the processes write which a test starts and reads to their end."""
+def search_process_output_for_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search the output of the processes that a test starts for secrets."""
     original = Process.communicate
 
     async def communicate(self: Process, data: bytes | None = None) -> tuple[bytes, bytes]:
-        written = await original(self, data)
-        leaks.require_none(*((each or b"").decode(errors="replace") for each in written))
-        return written
+        output = await original(self, data)
+        leaks.require_none(*((each or b"").decode(errors="replace") for each in output))
+        return output
 
     monkeypatch.setattr(Process, "communicate", communicate)
 
@@ -89,15 +89,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def discords_own_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """discord.py keeps the addresses that a bot is given for the whole process: put them back after each test."""
+def restore_discord_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the addresses after each test, because discord.py keeps a bot's addresses for the whole process."""
     monkeypatch.setattr(Route, "BASE", Route.BASE)
     monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
 
 
 @pytest.fixture(autouse=True)
-def discords_own_transport() -> Iterator[None]:
-    """A simulation that fails in its end leaves its answer to webhooks and interactions to the tests after it."""
+def restore_discord_transport() -> Iterator[None]:
+    """Restore the HTTP transport, because a simulation that fails while it stops leaves its own to later tests."""
     before = async_context.get()
     yield
     async_context.set(before)
@@ -119,7 +119,7 @@ async def _upgrade(url: str) -> None:
     await database.close()
 
 
-# To migrate a database takes longer than most tests: each gets a copy of one.
+# Migrating a database takes longer than most tests, so each gets a copy of a template.
 
 
 @pytest.fixture(scope="session")
@@ -131,7 +131,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_template() -> Iterator[str]:
-    """Its name."""
+    """The template database's name."""
     with database_url() as url:
         asyncio.run(_upgrade(url))
         yield str(make_url(url).database)
@@ -139,7 +139,7 @@ def postgresql_template() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Of an up-to-date database of either kind: what holds for one must hold for both."""
+    """The URL of an up-to-date database of either backend: tests must pass on both."""
     template = request.getfixturevalue(f"{request.param}_template")
     if request.param == "sqlite":
         yield f"sqlite:///{shutil.copy(template, tmp_path / 'weekbot.db')}"
@@ -157,8 +157,8 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
-    """Something in every table."""
-    await furnish(url, library, clock)
+    """A database with rows in every table."""
+    await insert_sample_data(url, library, clock)
     database = Database(url)
     yield database
     await database.close()
@@ -186,12 +186,12 @@ def guilds(database: Database) -> Guilds:
 
 @pytest.fixture
 async def bot(library: Library, clock: FakeClock, url: str) -> AsyncIterator[Bot]:
-    """weekbot's delivery over a small Discord, with its moderator."""
+    """weekbot's delivery with a fake sender, and the moderator's actions."""
     bot = Bot(url, library, clock)
     yield bot
     await bot.process.close()
 
 
 @pytest.fixture
-def board(bot: Bot) -> FakeBoard:
-    return bot.process.board
+def notice_sender(bot: Bot) -> FakeNoticeSender:
+    return bot.process.notice_sender

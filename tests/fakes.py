@@ -1,4 +1,4 @@
-"""Stand-ins for time and Discord, small enough to be read at a glance."""
+"""Fakes for time, Discord and processes."""
 
 import asyncio
 import selectors
@@ -39,7 +39,7 @@ from weekbot.store.subscriptions import Subscriptions
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 """A Monday morning, an hour before the default slot."""
 
-CHANGES = {  # how many rows were changed so far: ever by this connection, or in this transaction
+CHANGES = {  # the number of changed rows: of the connection, or of the transaction
     "sqlite": text("SELECT total_changes()"),
     "postgresql": text("SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_xact_user_tables"),
 }
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 @dataclass
 class FakeClock:
-    """Stands still until it is moved; a sleep moves it."""
+    """A clock that only tests and sleeps advance."""
 
     instant: datetime = MONDAY
 
@@ -69,7 +69,7 @@ class FakeClock:
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """An event loop that moves its clock to the next timer instead of waiting for it; `late` in seconds."""
+    """An event loop that skips to its next timer instead of waiting; timers fire `late` seconds too late."""
 
     def __init__(self, late: float = 0) -> None:
         self.moment = 1000.0
@@ -79,7 +79,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self.moment
 
     def _wait(self, seconds: float) -> None:
-        # Real time passes between two looks at the clock, however little.
+        # The time differs between any two readings of the clock.
         self.moment += max(seconds, 1e-7)
 
 
@@ -96,42 +96,42 @@ class _Selector(selectors.SelectSelector):
 
 
 def simulated(work: Coroutine[Any, Any, T], late: float = 0) -> T:
-    """Do the work on a simulated loop, all of whose timers wake `late` seconds after their time."""
+    """Run the work on a simulated loop, whose timers fire `late` seconds too late."""
     with asyncio.Runner(loop_factory=lambda: SimulatedLoop(late)) as runner:
         return runner.run(work)
 
 
-class Death:
-    """The cancel_and_wait of a process: what reaches it does not return, and nothing of it is recorded."""
+class Crash:
+    """The crash of a process: a call that reaches it never returns, and records nothing."""
 
     def __init__(self) -> None:
-        self._come = asyncio.Event()
+        self._happened = asyncio.Event()
 
-    async def come(self) -> NoReturn:
-        self._come.set()
+    async def happen(self) -> NoReturn:
+        self._happened.set()
         await asyncio.Event().wait()
-        raise AssertionError("nobody wakes the dead")
+        raise AssertionError("a crashed process continued")
 
-    async def cuts_short(self, work: Coroutine[Any, Any, object]) -> bool:
-        """Whether death came before the work was done."""
-        self._come.clear()
-        death, working = asyncio.create_task(self._come.wait()), asyncio.create_task(work)
-        await asyncio.wait({death, working}, return_when=asyncio.FIRST_COMPLETED)
-        if death.done():
+    async def interrupts(self, work: Coroutine[Any, Any, object]) -> bool:
+        """Run the work, and return whether the process crashed before its end."""
+        self._happened.clear()
+        crash, working = asyncio.create_task(self._happened.wait()), asyncio.create_task(work)
+        await asyncio.wait({crash, working}, return_when=asyncio.FIRST_COMPLETED)
+        if crash.done():
             return True
-        death.cancel()
+        crash.cancel()
         await working
         return False
 
 
 @dataclass
 class FakeSender:
-    """A Discord of one list of posts.
+    """A sender that keeps its posts in a list.
 
-    `before` holds errors that are raised instead of posting, `after` errors that are raised although it was posted,
-    `finding`, `reading` and `following` those of look-ups and steps; each is used up in turn, None being none. weekbot
-    dies at the sends numbered in `dies_before` and `dies_after`, from 1: before or after the post stands in the
-    channel. Channels in `closed` refuse every post.
+    Errors in `before` are raised instead of posting, those in `after` after posting, and those in `finding`, `reading`
+    and `following` by look-ups and steps. Each call uses the next item; None means no error. weekbot crashes before or
+    after the sends whose numbers, from 1, are in `crashes_before` and `crashes_after`. Channels in `closed` refuse
+    every post.
     """
 
     posts: list[tuple[str, int, str]] = field(default_factory=list)
@@ -141,9 +141,9 @@ class FakeSender:
     finding: list[Exception | None] = field(default_factory=list)
     reading: list[Exception | None] = field(default_factory=list)
     following: list[Exception | None] = field(default_factory=list)
-    dies_before: set[int] = field(default_factory=set)
-    dies_after: set[int] = field(default_factory=set)
-    death: Death = field(default_factory=Death)
+    crashes_before: set[int] = field(default_factory=set)
+    crashes_after: set[int] = field(default_factory=set)
+    crash: Crash = field(default_factory=Crash)
     closed: set[int] = field(default_factory=set)
     nonce: timedelta = timedelta(minutes=2)
     forgetful: bool = False
@@ -155,7 +155,7 @@ class FakeSender:
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: Iterator[int] = field(default_factory=lambda: iter(range(1000, 10**9)))
     _sent: dict[str, tuple[SentMessage, Delivery]] = field(default_factory=dict)
-    _stands: list[Post] = field(default_factory=list)
+    _history: list[Post] = field(default_factory=list)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         return self.nonce
@@ -164,8 +164,8 @@ class FakeSender:
         check_deadline()
         self.sends += 1
         number = self.sends
-        if number in self.dies_before:
-            await self.death.come()
+        if number in self.crashes_before:
+            await self.crash.happen()
         _raise_next(self.before)
         if delivery.subscription.channel_id in self.closed:
             raise PermanentError("weekbot cannot see the channel")
@@ -174,26 +174,26 @@ class FakeSender:
             self._sent[delivery.id] = SentMessage(next(self._ids), channel_id, form=PostForm.COMPONENTS), delivery
             self.posts.append((delivery.id, channel_id, topic.slug))
             sent = self._sent[delivery.id][0]
-            self._stands.append(Post(delivery.id, topic.slug, sent.message_id, channel_id, self.now()))
+            self._history.append(Post(delivery.id, topic.slug, sent.message_id, channel_id, self.now()))
             self._more.set()
-        if number in self.dies_after:
-            await self.death.come()
+        if number in self.crashes_after:
+            await self.crash.happen()
         _raise_next(self.after)
         return self._sent[delivery.id][0]
 
     async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
         self.look_ups += 1
         _raise_next(self.finding)
-        return HistoryPage([post for post in self._stands if post.delivery_id == delivery.id])
+        return HistoryPage([post for post in self._history if post.delivery_id == delivery.id])
 
     def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
-        here = [post for post in self._stands if post.channel_id == subscription.channel_id]
+        here = [post for post in self._history if post.channel_id == subscription.channel_id]
         return self.quiet and all(post.at < since for post in here)
 
     async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> HistoryPage:
         self.read.append(subscription.channel_id)
         _raise_next(self.reading)
-        here = [post for post in self._stands if post.channel_id == subscription.channel_id]
+        here = [post for post in self._history if post.channel_id == subscription.channel_id]
         return HistoryPage([post for post in here if post.at >= since])
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
@@ -201,38 +201,38 @@ class FakeSender:
         self.steps.append((step, delivery.id))
 
     def post_elsewhere(self, delivery_id: str, topic: str, channel_id: int = CHANNEL) -> int:
-        """Let a process with another ledger post; the message's id."""
+        """Post as a process with another database would, and return the message's id."""
         sent = SentMessage(next(self._ids), channel_id, topic=topic, foreign=True)
         delivery: Any = None
         self._sent[delivery_id] = sent, delivery
         self.posts.append((delivery_id, channel_id, topic))
-        self._stands.append(Post(delivery_id, topic, sent.message_id, channel_id, self.now()))
+        self._history.append(Post(delivery_id, topic, sent.message_id, channel_id, self.now()))
         return sent.message_id
 
     def forget_nonces(self) -> None:
-        """As Discord does after a few minutes: from now on the same delivery sent again is a second post."""
+        """Forget all nonces, as Discord does after a few minutes, so that a repeated delivery is a second post."""
         self.forgetful = True
 
     async def posted(self, count: int) -> None:
-        """Return when so many posts stand."""
+        """Wait until there are `count` posts."""
         while len(self.posts) < count:
             self._more.clear()
             await self._more.wait()
 
     def topics(self, channel_id: int) -> list[str]:
-        """The slugs posted in the channel, in order."""
+        """Return the slugs posted in the channel, in order."""
         return [slug for _, channel, slug in self.posts if channel == channel_id]
 
 
 @dataclass
-class FakeBoard:
-    """A notices channel: what was told of which channel.
+class FakeNoticeSender:
+    """A notice sender that keeps the notices and their subscriptions' channels in a list.
 
-    `before` holds errors that are raised instead of telling, `after` errors that are raised although it was told; each
-    is used up in turn, None being none. The same nonce is told once.
+    Errors in `before` are raised instead of sending, those in `after` after sending; each call uses the next item, and
+    None means no error. A nonce is sent only once.
     """
 
-    told: list[tuple[int, str]] = field(default_factory=list)
+    sent: list[tuple[int, str]] = field(default_factory=list)
     before: list[Exception | None] = field(default_factory=list)
     after: list[Exception | None] = field(default_factory=list)
     posts: int = 0
@@ -244,25 +244,25 @@ class FakeBoard:
         _raise_next(self.before)
         if nonce not in self._nonces:
             self._nonces.add(nonce)
-            self.told.append((subscription.channel_id, text))
+            self.sent.append((subscription.channel_id, text))
         _raise_next(self.after)
 
     def forget_nonces(self) -> None:
-        """As Discord does after a few minutes: from now on the same notice sent again is told twice."""
+        """Forget all nonces, as Discord does after a few minutes, so that a repeated notice is sent twice."""
         self._nonces.clear()
 
 
 @dataclass
 class FakeInspection:
-    """What is wrong with which channel; the servers in `unavailable` have an outage, channels in `failing` a bug."""
+    """A channel inspection with `problems` by channel, `unavailable` servers, and channels whose check is `failing`."""
 
     problems: dict[int, str] = field(default_factory=dict)
     unavailable: set[int] = field(default_factory=set)
     failing: set[int] = field(default_factory=set)
-    looks: list[int] = field(default_factory=list)
+    inspected: list[int] = field(default_factory=list)
 
     async def __call__(self, subscription: Subscription) -> str | None:
-        self.looks.append(subscription.channel_id)
+        self.inspected.append(subscription.channel_id)
         if subscription.guild_id in self.unavailable:
             raise RetryableError("the server is unavailable")
         if subscription.channel_id in self.failing:
@@ -270,51 +270,51 @@ class FakeInspection:
         return self.problems.get(subscription.channel_id)
 
 
-class MortalDatabase(Database):
-    """weekbot dies before or after the commit of a transaction, numbered among those that change something.
+class CrashingDatabase(Database):
+    """A database at which weekbot crashes before or after the commit of a transaction.
 
-    They are counted from 1 since `die` was called.
+    Transactions with changes are numbered from 1 since `crash_at` was called.
     """
 
-    def __init__(self, url: str, death: Death) -> None:
+    def __init__(self, url: str, crash: Crash) -> None:
         super().__init__(url)
         self.changes = 0
-        self._death = death
-        self._dies_before = self._dies_after = 0
+        self._crash = crash
+        self._crashes_before = self._crashes_after = 0
         self._ended = False
         self._open = 0
-        self._at_rest = asyncio.Event()
+        self._idle = asyncio.Event()
 
-    def die(self, before: int = 0, after: int = 0) -> None:
-        self.changes, self._dies_before, self._dies_after = 0, before, after
+    def crash_at(self, before: int = 0, after: int = 0) -> None:
+        self.changes, self._crashes_before, self._crashes_after = 0, before, after
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._kept_open(), super().read() as connection:
+        async with self._tracked_transaction(), super().read() as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._kept_open(), super().write() as connection:
+        async with self._tracked_transaction(), super().write() as connection:
             before = await connection.scalar(CHANGES[connection.dialect.name])
             yield connection
             number = 0
             if await connection.scalar(CHANGES[connection.dialect.name]) != before:
                 number = self.changes = self.changes + 1
-            if number and number == self._dies_before:
+            if number and number == self._crashes_before:
                 await connection.rollback()
-        if number and number in (self._dies_before, self._dies_after):
-            await self._death.come()
+        if number and number in (self._crashes_before, self._crashes_after):
+            await self._crash.happen()
 
     async def end(self) -> None:
-        """Begin no more transactions, and return when none is open: a cancelled one may keep the file locked."""
+        """Stop new transactions, and wait until none is open, because a cancelled one may keep the file locked."""
         self._ended = True
-        self._at_rest.clear()
+        self._idle.clear()
         if self._open:
-            await self._at_rest.wait()
+            await self._idle.wait()
 
     @asynccontextmanager
-    async def _kept_open(self) -> AsyncIterator[None]:
+    async def _tracked_transaction(self) -> AsyncIterator[None]:
         if self._ended:
             await asyncio.Event().wait()
         self._open += 1
@@ -323,12 +323,12 @@ class MortalDatabase(Database):
         finally:
             self._open -= 1
             if not self._open:
-                self._at_rest.set()
+                self._idle.set()
 
 
 @dataclass
-class FakeAccount:
-    """What became of deliveries, in order, and how late the posts of slots were."""
+class FakeDeliveryMetrics:
+    """The results of deliveries, in order, and the lateness of scheduled posts."""
 
     results: list[str] = field(default_factory=list)
     lateness: list[timedelta] = field(default_factory=list)
@@ -344,15 +344,15 @@ class FakeAccount:
         self.results.append("retried")
 
 
-async def believed(_guild_id: int) -> bool:
-    """A server that is recorded as left was left."""
+async def has_left(_guild_id: int) -> bool:
+    """Confirm that the bot has left a server."""
     return True
 
 
 class Process:
-    """weekbot's delivery over a database; a restart leaves it nothing else.
+    """A process with weekbot's delivery; only its database survives a restart.
 
-    Where it does not send, that is left to another process.
+    Without `is_leader`, another process is the leader.
     """
 
     def __init__(
@@ -363,36 +363,36 @@ class Process:
         clock: Clock,
         catch_up: timedelta = timedelta(hours=24),
         requests_per_second: float = 10_000,
-        death: Death | None = None,
+        crash: Crash | None = None,
         *,
-        sends: bool = True,
+        is_leader: bool = True,
     ) -> None:
-        self.is_leader = sends
-        self._death = death or Death()
+        self.is_leader = is_leader
+        self._crash = crash or Crash()
         self._url = url
         self._library = library
         self._sender = sender
         self._clock = clock
         self._catch_up = catch_up
         self._requests_per_second = requests_per_second
-        self.board = FakeBoard()
+        self.notice_sender = FakeNoticeSender()
         self.inspection = FakeInspection()
-        self.account = FakeAccount()
+        self.metrics = FakeDeliveryMetrics()
         self._start()
 
     def _start(self) -> None:
-        self.database = MortalDatabase(self._url, self._death)
+        self.database = CrashingDatabase(self._url, self._crash)
         self.subscriptions = Subscriptions(self.database)
         self.guilds = Guilds(self.database)
         self.token_users = TokenUsers(Metadata(self.database), self._clock)
         rate = RateLimiter(self._requests_per_second)
         delivery = DeliveryParts(
             Stores(self.database, self.database, self.subscriptions),
-            DiscordPorts(self._sender, None, self.board, lambda: rate, believed),
+            DiscordPorts(self._sender, None, self.notice_sender, lambda: rate, has_left),
             library=self._library,
             clock=self._clock,
             catch_up=self._catch_up,
-            metrics=self.account,
+            metrics=self.metrics,
             token_users=self.token_users,
             is_leader=lambda: self.is_leader,
         )
@@ -404,9 +404,9 @@ class Process:
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, self._clock)
 
     async def restart(self) -> None:
-        """Die, with all that is in flight, and start again."""
+        """Crash with everything in flight, and start again."""
         await self.database.end()
-        await asyncio.sleep(0.001)  # so that all tasks have begun: what never began complains
+        await asyncio.sleep(0.001)  # so that all tasks have started: coroutines that never start cause warnings
         in_flight = asyncio.all_tasks() - {asyncio.current_task()}
         for task in in_flight:
             task.cancel()
@@ -415,7 +415,7 @@ class Process:
         self._start()
 
     async def close(self) -> None:
-        """End what a manual post woke: closing the database under it would leave its connection open."""
+        """Stop the dispatcher first, because closing the database under it would leave its connection open."""
         if running := self.dispatcher._run:
             self.dispatcher._stopping.set()
             await asyncio.wait({running, *self.dispatcher._in_flight}, timeout=1)  # rather than cancel a query halfway
@@ -424,10 +424,10 @@ class Process:
 
 
 @dataclass
-class Shelf:
-    """The library that is being served; `put` reloads it."""
+class FakeLiveLibrary:
+    """A live library; `put` replaces its topics."""
 
-    whole: Library
+    full_library: Library
     current: Library = field(init=False)
 
     def __post_init__(self) -> None:
@@ -435,32 +435,32 @@ class Shelf:
 
     def put(self, *slugs: str) -> None:
         track = Track(slug="everything", title="Everything", summary="All of it.", topics=slugs)
-        self.current = Library([self.whole.topics[slug] for slug in slugs], [track])
+        self.current = Library([self.full_library.topics[slug] for slug in slugs], [track])
 
 
 class Bot:
-    """weekbot over a database, its server's moderator, and what its channels show."""
+    """weekbot with a database and a fake Discord, the actions of a moderator, and the posts in its channels."""
 
     def __init__(self, url: str, library: Library, clock: FakeClock, sender: FakeSender | None = None) -> None:
         self.url = url
         self.clock = clock
         self.sender = sender or FakeSender()
         self.sender.now = clock.now
-        self.shelf = Shelf(library)
-        self.process = self.another(self.sender)
+        self.live_library = FakeLiveLibrary(library)
+        self.process = self.another_process(self.sender)
 
-    def another(
-        self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000, *, sends: bool = True
+    def another_process(
+        self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000, *, is_leader: bool = True
     ) -> Process:
-        """One more process over the same database."""
+        """Return another process with the same database."""
         return Process(
             self.url,
-            lambda: self.shelf.current,
+            lambda: self.live_library.current,
             sender,
             clock or self.clock,
             requests_per_second=requests_per_second,
-            death=self.sender.death,
-            sends=sends,
+            crash=self.sender.crash,
+            is_leader=is_leader,
         )
 
     async def subscribe(self, channel_id: int = CHANNEL, guild_id: int = GUILD, **given: Any) -> Subscription:
@@ -487,12 +487,12 @@ class Bot:
         return (await self.process.deliveries.last([subscription.id], *State))[subscription.id]
 
     async def tick(self, at: datetime | None = None, **after: float) -> None:
-        """Run once at that instant, or that much later."""
+        """Run a tick at that instant, or after that time."""
         self.clock.instant = (at or self.clock.instant) + timedelta(**after)
         await self.process.dispatcher.run()
 
-    async def ticks(self, until: datetime) -> None:
-        """Run each minute until then, leaving out those minutes in which there is nothing to do."""
+    async def tick_until(self, until: datetime) -> None:
+        """Run a tick each minute until then, skipping minutes without a due event."""
         while (event := await self._next_event()) <= until:
             await self.tick(max(event, self.clock.now() + timedelta(minutes=1)))
         self.clock.instant = max(until, self.clock.now())
@@ -505,36 +505,38 @@ class Bot:
         return min([*filter(None, retries), *slots])
 
     async def weeks(self, count: int, channel_id: int = CHANNEL) -> None:
-        """Run at each of the coming weeks' slots of the channel."""
+        """Run a tick at each of the channel's next slots."""
         for _ in range(count):
             await self.tick((await self.subscription(channel_id)).next_slot.instant)
 
-    async def tick_and_die(self, at: datetime) -> None:
-        """Run at that instant, die within, and start again."""
+    async def tick_and_crash(self, at: datetime) -> None:
+        """Run a tick at that instant, crash in it, and start again."""
         self.clock.instant = at
-        assert await self.sender.death.cuts_short(self.process.dispatcher.run())
+        assert await self.sender.crash.interrupts(self.process.dispatcher.run())
         await self.process.restart()
 
     async def post_now(self) -> Delivery | None:
-        return await self._by_hand(self.process.manual.post)
+        return await self._deliver_manually(self.process.manual.post)
 
     async def skip(self) -> Delivery | None:
-        return await self._by_hand(self.process.manual.skip)
+        return await self._deliver_manually(self.process.manual.skip)
 
-    async def _by_hand(self, act: Callable[[Subscription, str | None], Awaitable[Manual | None]]) -> Delivery | None:
-        """Use the command; if that was a repetition, press the button that does it once more."""
+    async def _deliver_manually(
+        self, action: Callable[[Subscription, str | None], Awaitable[Manual | None]]
+    ) -> Delivery | None:
+        """Use the command; if it was a repetition, press the button that repeats it."""
         subscription = await self.subscription()
-        manual = await act(subscription, None)
+        manual = await action(subscription, None)
         if manual and manual.repeated:
-            had = await self.process.deliveries.used_topics(subscription)
-            manual = await act(subscription, coming_topic(self.shelf.current, subscription, had).topic)
+            used = await self.process.deliveries.used_topics(subscription)
+            manual = await action(subscription, coming_topic(self.live_library.current, subscription, used).topic)
         return manual.delivery if manual else None
 
     def topics(self, channel_id: int = CHANNEL) -> list[str]:
         return self.sender.topics(channel_id)
 
     def channels(self) -> list[int]:
-        """The channels that posts stand in, one for each post."""
+        """Return the channels of all posts, sorted."""
         return sorted(channel_id for _, channel_id, _ in self.sender.posts)
 
     def step_names(self) -> list[StepName]:

@@ -1,22 +1,22 @@
-"""The secrets of the tests, which stand in nothing that is logged, written or sent, whatever a test is about."""
+"""The tests' secrets, which no log, output or request may contain."""
 
 import re
 
 SECRET = re.compile(
     r"test\.bot\.token"  # the loopback Discord's
-    r"|token-of-\d+|simcord_interaction_\d+"  # of an interaction with it, and with a simulated one
+    r"|token-of-\d+|simcord_interaction_\d+"  # interaction tokens: the loopback Discord's, and a simulated one's
     r"|hunter2|a-password-of-the-database"
 )
-AROUND = 200
+CONTEXT = 200
 
 
 def found(text: str) -> str | None:
-    """The first secret in a text, and what stands around it."""
+    """Return the first secret in a text with some context."""
     match = SECRET.search(text)
-    return match and text[max(0, match.start() - AROUND) : match.end() + AROUND]
+    return match and text[max(0, match.start() - CONTEXT) : match.end() + CONTEXT]
 
 
 def require_none(*texts: str) -> None:
-    """Raise an AssertionError that shows a secret in the texts, if there is one."""
+    """Raise an AssertionError with the context of a secret if one of the texts contains one."""
     for text in texts:
-        assert (leak := found(text)) is None, f"a secret was told: … {leak} …"
+        assert (leak := found(text)) is None, f"a secret was disclosed: … {leak} …"

@@ -1,4 +1,4 @@
-"""The language of a member's Discord, which SimCord takes for US English."""
+"""The locale of a member's Discord client, which is always US English in SimCord."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -8,12 +8,12 @@ from simcord import Env, MemberActor
 US_ENGLISH = "en-US"
 
 
-def speaks(env: Env, member: MemberActor, locale: str) -> None:
-    """From now on all that the member does comes with this locale of Discord's, such as `de`."""
+def set_locale(env: Env, member: MemberActor, locale: str) -> None:
+    """Send the member's interactions with this Discord locale, such as `de`, from now on."""
 
-    def heard(event: str, payload: Mapping[str, Any]) -> None:
+    def add_locale(event: str, payload: Mapping[str, Any]) -> None:
         if event == "INTERACTION_CREATE" and payload.get("member", payload)["user"]["id"] == str(member.id):
             cast("dict[str, Any]", payload)["locale"] = locale
 
-    # The first to hear: the bot, which hears after it, gets what it changed.
-    env.backend.subscribers.insert(0, heard)
+    # Subscribed first, so that the bot gets the changed event.
+    env.backend.subscribers.insert(0, add_locale)

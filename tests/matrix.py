@@ -1,4 +1,4 @@
-"""What the matrices of commands and buttons share: one answer a use, presses of what was drawn, and changed content."""
+"""Helpers of the command and button matrices: one response per use, button presses, and changed content."""
 
 import logging
 import re
@@ -24,7 +24,7 @@ from weekbot.content.tracks import Track
 
 Payload: TypeAlias = dict[str, Any]
 Given: TypeAlias = Callable[[Simulation], Awaitable[object]]
-"""Brings about what a cell starts from."""
+"""Sets up the initial state of a cell."""
 
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
 GONE = "This topic is no longer available. `/topic list` shows the topics that are."
@@ -33,22 +33,22 @@ DEFERRED = {
     discord.InteractionResponseType.deferred_channel_message,
     discord.InteractionResponseType.deferred_message_update,
 }
-OF_AN_INTERACTION = re.compile(r".*/(?:interactions|webhooks)/\d+/(?P<token>[^/]+)")
+INTERACTION_PATH = re.compile(r".*/(?:interactions|webhooks)/\d+/(?P<token>[^/]+)")
 
 
 @asynccontextmanager
 async def cell(
     folder: Path, clock: FakeClock, library: Library, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Simulation]:
-    """A simulation in which no error may be logged, foreseen or not."""
+    """Run a simulation in which no error may be logged, expected or not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("weekbot.app.LINGER", timedelta())  # nothing else happens that could be recorded together
+        patch.setattr("weekbot.app.LINGER", timedelta())  # there is nothing else to record in the same batch
         async with simulated(folder, clock, LiveLibrary(CONTENT, lambda _: library)) as simulation:
             yield simulation
     assert [each.getMessage() for each in caplog.get_records("call") if each.levelno >= logging.ERROR] == []
 
 
-# What cells start from
+# Initial states of cells
 
 
 async def nothing(_: Simulation) -> None:
@@ -56,7 +56,7 @@ async def nothing(_: Simulation) -> None:
 
 
 async def subscribed(simulation: Simulation) -> None:
-    """The channel gets Flask next, and Django after it."""
+    """Subscribe the channel: Flask is next, then Django."""
     await simulation.slash("weekly subscribe", track="web")
 
 
@@ -66,7 +66,7 @@ async def paused(simulation: Simulation) -> None:
 
 
 async def posted(simulation: Simulation) -> discord.Message:
-    """The channel has had Flask."""
+    """Post Flask in the channel."""
     await subscribed(simulation)
     await simulation.slash("weekly post")
     [post] = simulation.posts()
@@ -74,12 +74,12 @@ async def posted(simulation: Simulation) -> discord.Message:
 
 
 async def finished(simulation: Simulation) -> Answer:
-    """The member has finished Flask."""
+    """Post Flask, and let the member finish it."""
     return await simulation.click(await posted(simulation), label="I finished it")
 
 
 async def state(simulation: Simulation) -> tuple[object, ...]:
-    """All that a use could have changed: the subscription, what comes, the posts, what is kept about the member."""
+    """Return everything that a use could change: the subscription, the next topic, the posts, the member's data."""
     repositories = simulation.app.repositories
     found = await repositories.subscriptions.of_channel(simulation.text.id)
     channel = (found.active, found.paused, (await simulation.upcoming_topic(found)).slug) if found else None
@@ -87,17 +87,17 @@ async def state(simulation: Simulation) -> tuple[object, ...]:
     return channel, len(simulation.posts()), kept
 
 
-# One answer
+# One response
 
 
 @contextmanager
 def answered_once(simulation: Simulation, uses: int = 1) -> Iterator[None]:
-    """Within, so many commands or components are used: each is acknowledged and answered, and nothing is said twice."""
+    """Check that each of `uses` commands or components is acknowledged and answered exactly once."""
     before = len(simulation.env.http_requests)
     yield
     answers: dict[str, list[HttpLogEntry]] = {}
     for request in simulation.env.http_requests[before:]:
-        if match := OF_AN_INTERACTION.match(request.path):
+        if match := INTERACTION_PATH.match(request.path):
             answers.setdefault(match["token"], []).append(request)
     assert len(answers) == uses
     for callback, *later in answers.values():
@@ -106,8 +106,8 @@ def answered_once(simulation: Simulation, uses: int = 1) -> Iterator[None]:
         assert len(later) == (kind in DEFERRED)
 
 
-def assert_says(answer: Answer, said: str, *, private: bool = True) -> None:
-    assert said in answer.text
+def assert_says(answer: Answer, expected: str, *, private: bool = True) -> None:
+    assert expected in answer.text
     assert "Something went wrong" not in answer.text
     assert answer.private is private
 
@@ -115,30 +115,30 @@ def assert_says(answer: Answer, said: str, *, private: bool = True) -> None:
 # Presses
 
 
-def drawn(simulation: Simulation, message: Answer | discord.Message) -> Payload:
-    """The message as it stands now, which Discord sends along with a press."""
-    stands = message.message.message if isinstance(message, Answer) else message
+def current_payload(simulation: Simulation, message: Answer | discord.Message) -> Payload:
+    """Return the message as it is now, which Discord sends with a press."""
+    target = message.message.message if isinstance(message, Answer) else message
     backend = simulation.env.backend
-    return dict(serializers.message_payload(backend, backend.get_message(stands.channel.id, stands.id)))
+    return dict(serializers.message_payload(backend, backend.get_message(target.channel.id, target.id)))
 
 
 def pressable(message: Payload, label: str) -> Payload:
-    """The button with this label; or the select menu that has this as an option, with it chosen."""
+    """Return the interaction data of the button with this label, or of the select menu with this option chosen."""
     for part in walk(message["components"]):
         if part.get("label") == label and "custom_id" in part:
             return {"custom_id": part["custom_id"], "component_type": part["type"]}
         if label in [option["value"] for option in part.get("options", [])]:
             return {"custom_id": part["custom_id"], "component_type": part["type"], "values": [label]}
-    raise AssertionError(f"nothing to press is called {label}")
+    raise AssertionError(f"no button or option {label}")
 
 
 async def press(
-    simulation: Simulation, message: Payload, what: Payload, by: MemberActor, times: int = 1
+    simulation: Simulation, message: Payload, data: Payload, by: MemberActor, times: int = 1
 ) -> Sequence[Answer]:
-    """Press what was drawn, whatever has become of the message since; all presses come before the first answer.
+    """Press a button of a message as it was, `times` times before the first response.
 
-    So they do in a double click, which SimCord's own `click` cannot do: it wants one after another, each of what
-    stands there now.
+    SimCord's own `click` can't simulate a double click or an outdated message: it waits for each response, and uses
+    the message as it is now.
     """
     backend, records = simulation.env.backend, []
     with answered_once(simulation, times):
@@ -149,7 +149,7 @@ async def press(
                 channel_id=int(message["channel_id"]),
                 guild_id=simulation.guild.id,
                 user_id=by.id,
-                data=what,
+                data=data,
             )
             record.source_message_id = int(message["id"])
             backend.emit("INTERACTION_CREATE", payload | {"message": message})
@@ -162,14 +162,14 @@ async def press(
 
 
 def rename(simulation: Simulation, slug: str, title: str) -> None:
-    """The topic has another name from now on, and its old one as an alias."""
+    """Rename a topic, and keep its old name as an alias."""
     topic = simulation.app.live.current.topics[slug]
     aliases = (*topic.aliases, topic.slug)
     _replace(simulation, slug, topic.model_copy(update={"slug": title.lower(), "title": title, "aliases": aliases}))
 
 
 def remove(simulation: Simulation, slug: str) -> None:
-    """The topic has left the content."""
+    """Remove a topic from the content."""
     _replace(simulation, slug)
 
 

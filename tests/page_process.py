@@ -33,5 +33,5 @@ def running(folder: Path, *arguments: str) -> Iterator[str]:
         process.communicate()
         raise
     process.send_signal(signal.SIGTERM)
-    said, errors = process.communicate(timeout=30)
-    assert (process.returncode, said, errors) == (0, "", ""), errors
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors) == (0, "", ""), errors

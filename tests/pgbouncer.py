@@ -19,7 +19,7 @@ from postgres import socket_folder
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 USER = "pgserver"
-"""The user that the tests' PostgreSQL runs as if they run as root, who can't run it."""
+"""The tests' PostgreSQL runs as this user if the tests run as root, because root can't run it."""
 
 _SETTINGS = """
 [databases]
@@ -67,12 +67,12 @@ def free_port() -> int:
 
 
 def _wait_for(url: str) -> None:
-    for patience in (*[0.02] * 100, None):
+    for pause in (*[0.02] * 100, None):
         try:
             psycopg.connect(url, autocommit=True).close()
         except psycopg.OperationalError:
-            if patience is None:
+            if pause is None:
                 raise
-            time.sleep(patience)
+            time.sleep(pause)
         else:
             return

@@ -25,25 +25,25 @@ class Client(discord.Client):
     """Online as soon as its servers are known."""
 
     def __init__(self, **options: Any) -> None:
-        usual: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
+        defaults: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
         trace = HttpTrace(lambda: RateLimiter(10_000))
-        super().__init__(http_trace=trace.config(), **usual | options)
+        super().__init__(http_trace=trace.config(), **defaults | options)
         trace.install(self)
-        self._heard = asyncio.Event()
+        self._received = asyncio.Event()
 
     async def on_socket_event_type(self, _: str) -> None:
-        self._heard.set()
+        self._received.set()
 
     async def until(self, met: Callable[[], object]) -> None:
-        """Wait until what the gateway has told makes it so."""
+        """Wait until an event from the gateway makes the condition true."""
         async with asyncio.timeout(60):
             while not met():
-                self._heard.clear()
-                await self._heard.wait()
+                self._received.clear()
+                await self._received.wait()
 
 
 class OtherShard(discord.AutoShardedClient, Client):
-    """Holds the second of two shards, while the place's server is on the first, which is another process's."""
+    """Runs the second of two shards; the place's server is on the first, which another process runs."""
 
     def __init__(self) -> None:
         super().__init__(intents=INTENTS, shard_ids=[1], shard_count=2)
@@ -51,8 +51,8 @@ class OtherShard(discord.AutoShardedClient, Client):
 
 @asynccontextmanager
 async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
-    """The whole bot, there for as long as the block lasts."""
-    app.client._connection.guild_ready_timeout = 0.01  # it waits that long for one more server
+    """Run the whole bot while the block lasts."""
+    app.client._connection.guild_ready_timeout = 0.01  # how long it waits for another server
     running = asyncio.create_task(app.client.start(server.token))
     async with asyncio.timeout(60):
         await app.client.came_online.wait()
@@ -63,7 +63,7 @@ async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
 
 
 async def until(met: Callable[[], object]) -> None:
-    """Wait until it is so, for what nothing tells of."""
+    """Poll until the condition is true, if no event announces it."""
     async with asyncio.timeout(60):
         while not met():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -78,7 +78,7 @@ class Place:
 
     @property
     def known(self) -> discord.Guild:
-        """The server as the client knows it."""
+        """The server in the client's cache."""
         found = self.client.get_guild(self.guild.id)
         assert found is not None
         return found
@@ -90,7 +90,7 @@ class Place:
         return Subscription(1, self.guild.id, channel.id, chosen, "UTC", 1, slot, parent_id=parent_id)
 
     async def knows(self, channel: Channel) -> None:
-        """Wait until the client has heard of a channel."""
+        """Wait until the channel is in the client's cache."""
         await self.client.until(lambda: self.client.get_channel(channel.id))
 
     async def text(self, name: str = "weekly") -> Channel:
@@ -104,23 +104,23 @@ class Place:
         await self.knows(thread)
         return thread
 
-    async def has_heard(self) -> None:
-        """Wait until the client has heard of all that was done before."""
+    async def receive_events(self) -> None:
+        """Wait until the client has received all previous events."""
         await self.text("last")
 
-    async def goes_down(self) -> None:
-        """Begin an outage of the server."""
+    async def begin_outage(self) -> None:
+        """Begin an outage of the server, and wait until the client knows about it."""
         self.guild.go_down()
         await self.client.until(lambda: self.known.unavailable)
 
-    async def comes_back(self) -> None:
+    async def end_outage(self) -> None:
         self.guild.come_back()
         await self.client.until(lambda: not self.known.unavailable)
 
 
 @asynccontextmanager
 async def online(clock: FakeClock, kind: type[Client] = Client) -> AsyncIterator[Place]:
-    """What is asked of this Discord without its knowing how to answer fails the test."""
+    """Run a client; a request that its Discord doesn't know fails the test."""
     async with DiscordServer(World(clock=clock.now)) as server:
         use_addresses(server.api_url, server.gateway_url)
         guild = server.add_guild("Pythonistas")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one server a test process, and in it a database for each test that wants one."""
+"""A real PostgreSQL for tests: one server per test process, with a database for each test that needs one."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 4 << 30
 
 @cache
 def server() -> str:
-    """The URL of a database to connect to first: what is set, or else of a server that ends with this process."""
+    """Return the URL of the maintenance database: a configured one, or one of a server that ends with this process."""
     return os.environ.get("WEEKBOT_TEST_POSTGRES_URL") or _started()
 
 
@@ -28,7 +28,7 @@ def _started() -> str:
     folder = Path(mkdtemp(prefix="weekbot-postgres-", dir=MEMORY if _has_room(MEMORY) else None))
     url = str(get_server(folder, cleanup_mode="delete").get_uri())
     with psycopg.connect(url, autocommit=True) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # no test outlives a power cut
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # tests needn't survive a power cut
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         connection.execute("SELECT pg_reload_conf()")
     return url
@@ -40,21 +40,21 @@ def _has_room(folder: Path) -> bool:
 
 @contextmanager
 def database_url(template: str | None = None) -> Iterator[str]:
-    """A new database, empty or as the template, which is dropped at the end."""
+    """Yield the URL of a new database, empty or a copy of the template, and drop it at the end."""
     name = f"weekbot_{secrets.token_hex(6)}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}" if template else "CREATE DATABASE {}")
     names = [sql.Identifier(each) for each in (name, template) if each]
     with psycopg.connect(server(), autocommit=True) as connection:
         connection.execute(create.format(*names))
         try:
-            yield named(name)
+            yield url_of(name)
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager
 def empty_database_url(kind: str, folder: Path, file: str = "weekbot.db") -> Iterator[str]:
-    """Of one of either kind, `sqlite` or `postgresql`; a file is in the folder."""
+    """Yield the URL of an empty database of a backend, `sqlite` (a file in the folder) or `postgresql`."""
     if kind == "sqlite":
         yield f"sqlite:///{folder / file}"
     else:
@@ -63,13 +63,13 @@ def empty_database_url(kind: str, folder: Path, file: str = "weekbot.db") -> Ite
 
 
 def socket_folder(url: str) -> str:
-    """The folder of the server's socket. Only a server that the tests start is certain to have one."""
+    """Return the folder of the server's socket; only a server that the tests start certainly has one."""
     if "WEEKBOT_TEST_POSTGRES_URL" in os.environ:
         pytest.skip("this needs the PostgreSQL that the tests start themselves")
     return str(make_url(url).query["host"])
 
 
-def named(name: str) -> str:
-    """The URL of the server's database of that name."""
+def url_of(name: str) -> str:
+    """Return the URL of the server's database with that name."""
     head, _, query = server().partition("?")
     return f"{head.rpartition('/')[0]}/{name}{'?' if query else ''}{query}"

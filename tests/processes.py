@@ -1,4 +1,4 @@
-"""Bots as processes: where they live, and what outlives them."""
+"""Bots as processes, and the environment that outlives them."""
 
 import asyncio
 import os
@@ -17,13 +17,13 @@ from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.subscriptions import Subscriptions
 
-STOP_SECONDS = 60  # three times as long as it may take
+STOP_SECONDS = 60  # three times the limit
 RUN_AT = Path(__file__).with_name("run_at.py")
 
 
 @dataclass
 class Place:
-    """A Discord with one server, and where the bot's database is kept between two runs."""
+    """A Discord with one server, and a folder that keeps the bot's database between two runs."""
 
     server: DiscordServer
     guild: Guild
@@ -37,7 +37,7 @@ class Place:
         return {
             "PATH": os.environ["PATH"],
             "PYTHONFAULTHANDLER": "1",
-            "WEEKBOT_LOG_LEVEL": "DEBUG",  # it is searched for secrets
+            "WEEKBOT_LOG_LEVEL": "DEBUG",  # searched for secrets
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
             "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
@@ -49,9 +49,9 @@ class Place:
     async def running(
         self, at: datetime | None = None, *, registered: bool = True
     ) -> AsyncIterator[asyncio.subprocess.Process]:
-        """The bot, online, with its clock at that instant; told to stop at the end, which it does by itself.
+        """Run the bot with its clock at that instant, and stop it with SIGTERM at the end.
 
-        Its commands are `registered` as the block begins, unless that is what it cannot do.
+        The block begins when its commands are `registered`, unless it can't register them.
         """
         bot = await self.start(sys.executable, str(self.program), self.at(at or datetime.now(UTC)))
         try:
@@ -65,19 +65,19 @@ class Place:
         assert "Traceback" not in errors, errors
 
     def at(self, instant: datetime) -> str:
-        """Let it be that instant in Discord; so many seconds a bot's clock has to be ahead of the system's."""
+        """Set Discord's clock to that instant, and return by how many seconds a bot's clock has to be ahead."""
         ahead = instant - datetime.now(UTC)
         self.server.world.clock = lambda: datetime.now(UTC) + ahead
         return str(ahead.total_seconds())
 
     async def _stopped(self, bot: asyncio.subprocess.Process) -> str:
-        """Tell it to stop; what it wrote, with what its threads are at where it does not stop."""
+        """Stop it, and return its log, with the stacks of its threads if it doesn't stop."""
         bot.send_signal(signal.SIGTERM)
-        written = asyncio.create_task(bot.communicate())
-        await asyncio.wait([written], timeout=STOP_SECONDS)
-        if not written.done():
+        reading = asyncio.create_task(bot.communicate())
+        await asyncio.wait([reading], timeout=STOP_SECONDS)
+        if not reading.done():
             bot.send_signal(signal.SIGABRT)
-        return (await written)[1].decode()
+        return (await reading)[1].decode()
 
     async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
         if self.most_descriptors:
@@ -91,13 +91,13 @@ class Place:
         )
 
     async def start_and_end(self, *command: str, **environment: str) -> None:
-        """Run a command, which ends well."""
+        """Run a command, and check that it succeeds."""
         process = await self.start(*command, **environment)
         errors = (await process.communicate())[1].decode()
         assert process.returncode == 0, errors
 
     async def subscribe(self, *channels: Channel) -> datetime:
-        """Subscribe the channels with a bot that runs now; their first slot."""
+        """Subscribe the channels with a running bot, and return their first slot."""
         async with self.running():
             for channel in channels:
                 answer = await self.server.interact(channel, "weekly subscribe")
@@ -107,7 +107,7 @@ class Place:
         return found[0].next_slot.instant
 
     async def enter(self, *channels: Channel) -> datetime:
-        """Enter the channels' subscriptions into the database, as if they had been subscribed; their first slot."""
+        """Insert the channels' subscriptions into the database, and return their first slot."""
         options, now = Options(EVERYTHING), datetime.now(UTC)
         slot = next_slot(options.weekly("UTC"), now)
         async with self.database() as database:
@@ -132,7 +132,7 @@ class Place:
 
 @asynccontextmanager
 async def place_in(folder: Path) -> AsyncIterator[Place]:
-    """What is asked of its Discord without its knowing how to answer fails the test."""
+    """Set up the environment in a folder; a request that its Discord doesn't know fails the test."""
     async with DiscordServer() as server:
         server.changes.timeout = 60
         yield Place(server, server.add_guild("Pythonistas"), folder)
@@ -147,8 +147,8 @@ async def posted(place: Place, *channels: Channel) -> None:
     await place.server.until(lambda: all(posts(place, channel) for channel in channels), "a post in each channel")
 
 
-async def heard(bot: asyncio.subprocess.Process, text: str) -> str:
-    """The next line of the bot's log with the text in it."""
+async def next_log_line(bot: asyncio.subprocess.Process, text: str) -> str:
+    """Return the next line of the bot's log that contains the text."""
     assert bot.stderr
     async with asyncio.timeout(30):
         while text not in (line := (await bot.stderr.readline()).decode()):

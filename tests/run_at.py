@@ -13,7 +13,7 @@ from weekbot.runtime.errors import WeekbotError
 from weekbot.scheduler import delivering
 from weekbot.settings import load_settings
 
-GUILD_READY_SECONDS = 0.25  # discord.py waits 2 s after the last guild, which is most of a short life
+GUILD_READY_SECONDS = 0.25  # discord.py's 2 s after the last guild are too long for short runs
 
 
 class ShiftedClock(SystemClock):

@@ -1,4 +1,4 @@
-"""A simulated Discord (SimCord) with the whole bot in it, and a server with people to try it."""
+"""The whole bot in a simulated Discord (SimCord), with a server and its members."""
 
 import os
 import time
@@ -33,9 +33,9 @@ from weekbot.settings import Settings
 
 CONTENT = Path(__file__).parents[1] / "content"
 SIMULATED_ON = os.environ.get("WEEKBOT_TEST_SIMULATED_ON", "sqlite")
-"""Or `postgresql`."""
+"""The database backend: `sqlite` or `postgresql`."""
 real_time = time.monotonic
-"""PostgreSQL keeps it, whatever weeks a simulation lets pass."""
+"""PostgreSQL runs in real time, however many weeks a simulation skips."""
 MANAGE_SERVER = discord.Permissions(manage_guild=True)
 
 
@@ -60,52 +60,54 @@ class Simulation:
         self.forum: ChannelHandle = self.guild.create_forum_channel("showcase")
 
     async def deliver(self) -> None:
-        """One tick of the scheduler."""
+        """Run one tick of the scheduler."""
         cast("ChannelClock", self.env.backend.clock).catch_up()
         with self.env.time_context():
             await self.app.dispatcher.run()
 
-    async def has_system_channel(self, channel: ChannelHandle) -> None:
+    async def set_system_channel(self, channel: ChannelHandle) -> None:
         """Make it the server's system channel; discord.py's own edit sends a number, which Discord refuses."""
         await self.app.client.http.edit_guild(self.guild.id, system_channel_id=str(channel.id))
 
     async def next_week(self, weeks: int = 1) -> None:
-        """Pass from one slot to another, a tick in each."""
+        """Run a tick at each of the next slots."""
         for _ in range(weeks):
             subscriptions = await self.app.repositories.subscriptions.of_guild(self.guild.id)
             self.clock.instant = max(min(each.next_slot.instant for each in subscriptions), self.clock.instant)
             await self.deliver()
 
-    def elsewhere(self) -> "Simulation":
-        """Another server of the same bot, with people of its own."""
+    def another_server(self) -> "Simulation":
+        """Return another server of the same bot, with its own members."""
         return Simulation(self.env, self.app, self._stack, self.settings, self.clock)
 
     async def restart(self, **settings: Any) -> None:
-        """A new process over the same database and content, in the same Discord; with other settings where given."""
+        """Restart the bot with the same database, content and Discord, and with changed settings."""
         old, self.settings = self.app, self.settings.model_copy(update=settings)
         await self._stack.aclose()
         self.app = await self._stack.enter_async_context(build(self.settings, self.clock, old.live))
-        await _its_turn(self.app)
+        await _become_leader(self.app)
         await self.env.restart_bot(self.app.client)
         await self.app.registration.keep_trying()
         await old.client.close()
 
     async def slash(self, command: str, *, by: MemberActor | None = None, **options: Any) -> "Answer":
-        """Use a command, in the text channel and as the moderator where nothing else is said."""
+        """Use a command. Default: as the moderator, in the text channel."""
         channel = options.pop("at", self.text)
         return Answer(await (by or self.moderator).slash(channel, command, **options))
 
     async def choices(self, command: str, option: str, typed: str) -> list[str]:
-        """The values that are offered while an option is typed."""
-        offered = await self.moderator.autocomplete(self.text, command, option, typed)
-        return [str(choice["value"]) for choice in offered]
+        """Return the values that autocomplete offers for a partial option."""
+        suggestions = await self.moderator.autocomplete(self.text, command, option, typed)
+        return [str(choice["value"]) for choice in suggestions]
 
-    async def click(self, message: "Answer | discord.Message", by: MemberActor | None = None, **which: str) -> "Answer":
+    async def click(
+        self, message: "Answer | discord.Message", by: MemberActor | None = None, **button: str
+    ) -> "Answer":
         target = message.message if isinstance(message, Answer) else message
-        return Answer(await (by or self.member).click(target, **which))
+        return Answer(await (by or self.member).click(target, **button))
 
     async def choose(self, message: "Answer | discord.Message", value: str) -> "Answer":
-        """Choose in the only select menu of a message."""
+        """Choose a value in a message's only select menu."""
         target = message.message if isinstance(message, Answer) else message
         return Answer(await self.member.select(target, [value]))
 
@@ -122,35 +124,35 @@ class Simulation:
         return found
 
     def posts(self, channel: ChannelHandle | None = None) -> list[discord.Message]:
-        """The weekly posts that stand in the channel; a forum's stand in its threads."""
+        """Return the weekly posts in the channel, or in the threads of a forum."""
         place = channel or self.text
         messages = [message for each in [place, *place.threads] for message in each.history()]
         return [each for each in messages if each.components and "This week:" in text_of(each)]
 
     def bodies(self, path: str) -> list[Any]:
-        """What the bot has POSTed to paths that end so, in order."""
+        """Return the bodies of POST requests to paths with this suffix, in order."""
         return [body for _, body in self.posted(path)]
 
     def posted(self, path: str) -> list[tuple[str, Any]]:
-        """The same, with the whole paths."""
+        """Return the paths and bodies of POST requests to paths with this suffix, in order."""
         requests = [each for each in self.env.http_requests if each.method == "POST" and each.path.endswith(path)]
         return [(each.path, each.json) for each in requests]
 
     def bot_channel(self, channel: ChannelHandle) -> Any:
-        """The channel as the bot knows it."""
+        """Return the channel in the bot's cache."""
         return self.app.client.get_channel(channel.id)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a member was answered."""
+    """The response to a member."""
 
     result: InteractionResult
 
     @property
     def message(self) -> ResponseMessage:
         message = next(iter(self.result.followups), self.result.response)
-        assert message is not None, "nothing was answered"
+        assert message is not None, "there was no response"
         return message
 
     @property
@@ -163,7 +165,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return "\n".join(filter(None, [self.message.content, *embedded(self.message), *texts(self.components)]))
+        return "\n".join(filter(None, [self.message.content, *embed_texts(self.message), *texts(self.components)]))
 
     @property
     def labels(self) -> list[str]:
@@ -174,30 +176,30 @@ def components_of(message: discord.Message) -> list[dict[str, Any]]:
     return [dict(component.to_dict()) for component in message.components]
 
 
-def embedded(message: discord.Message | ResponseMessage) -> list[str]:
-    """The texts of the message's embeds."""
+def embed_texts(message: discord.Message | ResponseMessage) -> list[str]:
+    """Return the texts of the message's embeds."""
     return embed.texts([dict(each.to_dict()) for each in message.embeds])
 
 
 def text_of(message: discord.Message) -> str:
-    return "\n".join(filter(None, [message.content, *embedded(message), *texts(components_of(message))]))
+    return "\n".join(filter(None, [message.content, *embed_texts(message), *texts(components_of(message))]))
 
 
 @cache
-def _whole() -> Library:
+def _real_library() -> Library:
     """The real content, read once for all simulations."""
     return load_library(CONTENT)
 
 
 @asynccontextmanager
 async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = None) -> AsyncIterator[Simulation]:
-    """The bot, online, with the real content or `live`. Errors that nobody foresaw fail the test, unless it has read
-    `env.errors`.
+    """Run the bot with the real content or `live`.
 
-    So do requests that Discord's OpenAPI document does not allow.
+    Unexpected errors fail the test, unless it has read `env.errors`. So do requests that violate Discord's OpenAPI
+    document.
     """
-    patient = patch.object(footnotes, "TIMEOUT_SECONDS", 60)  # a machine under load finds footnotes, too
-    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(leader_election, "now", real_time), patient:
+    long_timeout = patch.object(footnotes, "TIMEOUT_SECONDS", 60)  # so that a machine under load finds footnotes
+    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(leader_election, "now", real_time), long_timeout:
         settings = Settings(
             database_url=url,
             content_dir=CONTENT,
@@ -206,11 +208,11 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
         )
         async with AsyncExitStack() as stack:
             app = await stack.enter_async_context(
-                build(settings, clock, live or LiveLibrary(CONTENT, lambda _: _whole()))
+                build(settings, clock, live or LiveLibrary(CONTENT, lambda _: _real_library()))
             )
-            await _its_turn(app)
+            await _become_leader(app)
             env = Env(app.client)
-            env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
+            env.backend.clock = ChannelClock(cast("FastClock", clock))  # it only uses the instant
             await env.start()
             await app.registration.keep_trying()
             simulation = Simulation(env, app, stack, settings, clock)
@@ -219,14 +221,14 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
             finally:
                 await env.shutdown()
                 await simulation.app.client.close()
-            # As simcord.run does, whose context variables a fixture cannot leave.
+            # As in simcord.run, whose context variables can't be reset in a fixture.
             env._raise_errors_since(env._errors_acknowledged)
             openapi.require_none(violations(env))
             leaks.require_none(*(str(each.json) for each in env.http_requests))
 
 
-async def _its_turn(app: App) -> None:
-    """It may send, and answer the members of the simulation's one shard."""
+async def _become_leader(app: App) -> None:
+    """Elect the app as the leader, and let it answer members of the simulation's only shard."""
     app.leader_gate.leadership.stand_for_election()
     app.client._node.connected(0)
     await anext(app.leader_gate.leadership.elected())
@@ -234,6 +236,6 @@ async def _its_turn(app: App) -> None:
 
 
 def violations(env: Env) -> list[str]:
-    """What is wrong, by Discord's OpenAPI document, with the requests that the bot made."""
+    """Return the violations of Discord's OpenAPI document in the bot's requests."""
     checked = [openapi.violations(each.method, each.path, each.params, each.json) for each in env.http_requests]
     return [violation for found in checked for violation in found]

@@ -1,4 +1,4 @@
-"""A hot standby of the tests' PostgreSQL: a second server, which replays what is committed at the first."""
+"""A hot standby of the tests' PostgreSQL: a second server, which replays the primary's transactions."""
 
 import os
 import shutil
@@ -18,17 +18,17 @@ from postgres import server, socket_folder
 
 PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 USER = "pgserver" if os.geteuid() == 0 else None
-"""The user that the tests' PostgreSQL runs as if they run as root, who can't run it."""
+"""The tests' PostgreSQL runs as this user if the tests run as root, because root can't run it."""
 
 
 @dataclass(frozen=True)
 class Standby:
-    """Its data and its socket are in the folder."""
+    """A standby with its data and its socket in a folder."""
 
     folder: Path
 
     def url(self, primary_url: str) -> str:
-        """The address of the first server's database here, once everything committed there has been replayed."""
+        """Wait until the standby has caught up, and return the URL of the primary's database on it."""
         url = make_url(primary_url).set(query={"host": str(self.folder)})
         with psycopg.connect(primary_url, autocommit=True) as primary:
             [position] = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or []
@@ -38,7 +38,7 @@ class Standby:
         return str(url)
 
     def demand_passwords(self, primary_url: str) -> None:
-        """Require the user and the password of the first server for new connections."""
+        """Require the primary's user and password for new connections."""
         url = self.url(primary_url)
         (self.folder / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
         with psycopg.connect(url, autocommit=True) as connection:
@@ -55,7 +55,7 @@ def standby() -> Iterator[Standby]:
     try:
         shutil.chown(folder, USER or os.getuid())
         _run("pg_basebackup", "-h", primary, "-U", user, "-D", folder, "-R", "-c", "fast")
-        (folder / ".s.PGSQL.5432.lock").unlink(missing_ok=True)  # the first server's
+        (folder / ".s.PGSQL.5432.lock").unlink(missing_ok=True)  # the primary's
         _run("pg_ctl", "-w", "-D", folder, "-l", folder / "log", "-o", f"-k {folder} -c listen_addresses=''", "start")
         yield Standby(folder)
         _run("pg_ctl", "-D", folder, "-m", "immediate", "stop")

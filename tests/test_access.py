@@ -1,4 +1,4 @@
-"""A database that can be read and not written: a user without rights, a read-only server, a standby."""
+"""A database that can be read but not written to: a user without privileges, a read-only server, a standby."""
 
 import asyncio
 import re
@@ -40,7 +40,7 @@ GRANT = (
 
 @contextmanager
 def user_without(url: str, *statements: str) -> Iterator[str]:
-    """The URL of a new user with all rights but what the statements take."""
+    """Yield the URL of a new user with all privileges except those that the statements revoke."""
     name = f"reader_{secrets.token_hex(4)}"
     with psycopg.connect(url, autocommit=True) as owner:
         for statement in ("CREATE ROLE {user} LOGIN", GRANT, *statements):
@@ -85,17 +85,17 @@ OBSTACLES: list[Any] = [
     pytest.param(read_only, "read-only (default_transaction_read_only is on); switch that off", id="read-only"),
     pytest.param(on_standby, "is a standby, which can only be read; set WEEKBOT_DATABASE_URL to the", id="standby"),
 ]
-each_obstacle = pytest.mark.parametrize(("obstructed", "says"), OBSTACLES)
+each_obstacle = pytest.mark.parametrize(("obstructed", "message"), OBSTACLES)
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_module, "RENEWAL_SECONDS", 0.02)
 
 
 @asynccontextmanager
 async def node_over(url: str) -> AsyncIterator[ClusterNode]:
-    """The node of a process that can send and can answer the first shard's members."""
+    """Run the node of a process that may become the leader and owns the first shard."""
     async with Database(url) as database, join_cluster(database, timedelta()) as (node, _):
         node.stand_for_election()
         node.connected(0)
@@ -103,20 +103,20 @@ async def node_over(url: str) -> AsyncIterator[ClusterNode]:
         yield node
 
 
-async def soon(met: Callable[[], bool]) -> None:
+async def eventually(met: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not met():  # noqa: ASYNC110 - PostgreSQL tells no event
+        while not met():  # noqa: ASYNC110 - PostgreSQL has no event for it
             await asyncio.sleep(0.01)
 
 
 @each_obstacle
-async def test_who_cannot_write_answers_members_and_sends_nothing(
-    url: str, obstructed: Callable[[str], Any], says: str, caplog: pytest.LogCaptureFixture
+async def test_a_process_that_cannot_write_answers_members_but_never_leads(
+    url: str, obstructed: Callable[[str], Any], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with obstructed(url) as obstructed_url:
         async with node_over(obstructed_url) as node:
             assert node.obstacle
-            assert says in node.obstacle
+            assert message in node.obstacle
             assert not node.is_leader()
     assert [record.getMessage() for record in caplog.records] == [
         f"this process can't become the leader: {node.obstacle}"
@@ -124,32 +124,34 @@ async def test_who_cannot_write_answers_members_and_sends_nothing(
 
 
 @each_obstacle
-async def test_what_only_one_process_may_do_is_refused_with_the_reason(
-    url: str, obstructed: Callable[[str], Any], says: str
+async def test_the_process_lock_is_refused_with_the_reason(
+    url: str, obstructed: Callable[[str], Any], message: str
 ) -> None:
     with obstructed(url) as obstructed_url:
         async with Database(obstructed_url) as database:
-            with pytest.raises(DatabaseUnusableError, match=re.escape(says)):
+            with pytest.raises(DatabaseUnusableError, match=re.escape(message)):
                 await process_lock(database).__aenter__()
 
 
 @each_obstacle
-async def test_doctor_names_it(url: str, obstructed: Callable[[str], Any], says: str) -> None:
+async def test_doctor_reports_the_obstacle(url: str, obstructed: Callable[[str], Any], message: str) -> None:
     with obstructed(url) as obstructed_url:
         async with aclosing(Records(obstructed_url)) as records:
             [finding] = [finding async for finding in records.check()]
     assert finding.level is Level.ERROR
-    assert says in finding.sentence
+    assert message in finding.sentence
 
 
 @each_obstacle
-async def test_no_write_that_fails_counts_as_a_mistake(url: str, obstructed: Callable[[str], Any], says: str) -> None:
-    """`/ready` has a sentence for it, and the log no traceback."""
+async def test_a_failed_write_raises_database_unavailable_error(
+    url: str, obstructed: Callable[[str], Any], message: str
+) -> None:
+    """So `/ready` describes it, and the log has no traceback."""
     with obstructed(url) as obstructed_url:
         async with Database(obstructed_url) as database:
             with pytest.raises(DatabaseUnavailableError) as raised:
                 await _write_everywhere(database)
-    assert "WEEKBOT_DATABASE_URL" in raised.value.remedy or "own the database" in raised.value.remedy, says
+    assert "WEEKBOT_DATABASE_URL" in raised.value.remedy or "own the database" in raised.value.remedy, message
 
 
 async def _write_everywhere(database: Database) -> None:
@@ -159,27 +161,29 @@ async def _write_everywhere(database: Database) -> None:
         await connection.execute(delete(notices))
 
 
-async def test_a_right_that_is_given_back_lets_it_send(url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_process_can_lead_again_after_a_privilege_is_granted(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     with without_update(url) as obstructed_url:
         async with node_over(obstructed_url) as node:
             name = make_url(obstructed_url).username or ""
             with psycopg.connect(url, autocommit=True) as owner:
                 owner.execute(sql.SQL("GRANT UPDATE ON deliveries TO {}").format(sql.Identifier(name)))
-            await soon(node.is_leader)
+            await eventually(node.is_leader)
     assert node.obstacle is None
     assert "this process can become the leader again" in caplog.text
 
 
-async def test_a_right_that_is_taken_from_who_sends_leaves_the_sending_to_another(url: str) -> None:
+async def test_a_leader_that_loses_a_privilege_is_replaced(url: str) -> None:
     with user_without(url) as first_url:
         async with node_over(first_url) as first:
-            await soon(first.is_leader)
+            await eventually(first.is_leader)
             async with node_over_another_shard(url) as second:
                 name = make_url(first_url).username or ""
                 with psycopg.connect(url, autocommit=True) as owner:
                     owner.execute(sql.SQL("REVOKE UPDATE ON deliveries FROM {}").format(sql.Identifier(name)))
-                await soon(second.is_leader)
+                await eventually(second.is_leader)
                 assert not first.is_leader()
                 assert first.owns(0)
 
@@ -191,19 +195,19 @@ async def node_over_another_shard(url: str) -> AsyncIterator[ClusterNode]:
         yield node
 
 
-async def test_a_standby_that_is_promoted_sends_and_hears_what_hurries(url: str) -> None:
+async def test_a_process_on_a_promoted_standby_becomes_the_leader_and_is_woken(url: str) -> None:
     with standby() as made:
         standby_url = made.url(url)
-        hurried = asyncio.Event()
+        woken = asyncio.Event()
         async with node_over(standby_url) as node, Database(standby_url) as database:
             assert node.obstacle
             made.promote()
-            await soon(node.is_leader)
-            node.on_wake(hurried.set)
+            await eventually(node.is_leader)
+            node.on_wake(woken.set)
             async with database.write() as connection:
                 await wake_leader(connection)
             async with asyncio.timeout(5):
-                await hurried.wait()
+                await woken.wait()
 
 
 # A whole process
@@ -217,8 +221,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 @pytest.mark.long
 @each_obstacle
-async def test_a_bot_answers_lookups_and_says_why_it_sends_nothing(
-    place: Place, url: str, obstructed: Callable[[str], Any], says: str
+async def test_a_bot_that_cannot_write_answers_lookups_and_reports_why_it_sends_nothing(
+    place: Place, url: str, obstructed: Callable[[str], Any], message: str
 ) -> None:
     place.guild.add_text_channel("weekly")
     port = free_port()
@@ -228,16 +232,16 @@ async def test_a_bot_answers_lookups_and_says_why_it_sends_nothing(
         try:
             await place.server.ready()
             channel = next(iter(place.guild.channels.values()))
-            asked = place.server.invoke(channel, "framework", {"name": "flask"}, unchecked=True)
-            await place.server.until(lambda: asked.answered, "an answer")
-            assert "Flask" in asked.text
+            lookup = place.server.invoke(channel, "framework", {"name": "flask"}, unchecked=True)
+            await place.server.until(lambda: lookup.answered, "an answer")
+            assert "Flask" in lookup.text
             async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/ready") as answer:
                 status, conditions = answer.status, (await answer.json())["conditions"]
         finally:
             bot.terminate()
             log = (await bot.communicate())[1].decode()
     assert (status, bot.returncode) == (503, 0)
-    assert says in conditions["database"]["says"]
+    assert message in conditions["database"]["says"]
     assert "Traceback" not in log
     assert log.count("this process can't become the leader: ") == 1
-    assert says in log
+    assert message in log

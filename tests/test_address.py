@@ -1,4 +1,4 @@
-"""The database's address: each form that operators write works, or is refused without showing any part of it."""
+"""The database URL: each form works, or is rejected with an error that shows no part of it."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ from weekbot.settings import Settings
 from weekbot.store.metadata import Metadata
 
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-PIECES = ("open", "sesame", "cave")
+SECRETS = ("open", "sesame", "cave")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ PIECES = ("open", "sesame", "cave")
         ),
     ],
 )
-def test_each_form_is_understood(url: str, expected: tuple[Any, ...]) -> None:
+def test_each_form_is_parsed(url: str, expected: tuple[Any, ...]) -> None:
     found = parse(url)
     parts = (found.username, found.password, found.host, found.port, found.database, dict(found.query))
     assert parts == expected
@@ -91,18 +91,20 @@ def test_each_form_is_understood(url: str, expected: tuple[Any, ...]) -> None:
         "postgres://u:open@sesame@cave",
     ],
 )
-async def test_what_cannot_be_read_is_refused_without_any_part_of_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_invalid_url_is_rejected_without_showing_any_part_of_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(DatabaseUnusableError, match=r"percent-encoded \(%40 for @") as refused:
         Database(url)
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
     doctor = await asyncio.to_thread(CliRunner().invoke, cli, ["doctor"], env={"WEEKBOT_DISCORD_API_URL": "ftp://no"})
     shown = f"{refused.value} {doctor.output}"
-    assert not [piece for piece in PIECES if piece in shown]
+    assert not [secret for secret in SECRETS if secret in shown]
     assert "✗ error    database  WEEKBOT_DATABASE_URL can't be read: " in doctor.output
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("sqlite://", "in memory"),
         ("sqlite:///", "in memory"),
@@ -115,14 +117,14 @@ async def test_what_cannot_be_read_is_refused_without_any_part_of_it(url: str, m
         ("mysql://u:open@cave/name", "SQLite or PostgreSQL"),
     ],
 )
-def test_what_is_no_file_of_sqlite_is_refused_with_the_cure(url: str, says: str) -> None:
-    with pytest.raises(DatabaseUnusableError, match=re.escape(says)) as refused:
+def test_a_url_without_an_sqlite_file_is_rejected_with_advice(url: str, message: str) -> None:
+    with pytest.raises(DatabaseUnusableError, match=re.escape(message)) as refused:
         Database(url)
     assert "sqlite:///weekbot.db" in str(refused.value)
-    assert not [piece for piece in PIECES if piece in str(refused.value)]
+    assert not [secret for secret in SECRETS if secret in str(refused.value)]
 
 
-def test_a_password_in_an_option_is_a_secret_too() -> None:
+def test_a_password_in_an_option_is_a_secret() -> None:
     url = "postgresql://host/name?user=u&password=open%20sesame&sslpassword=cave"
     assert Settings(database_url=url, discord_token=None).secrets() == [
         "open%20sesame",
@@ -130,22 +132,22 @@ def test_a_password_in_an_option_is_a_secret_too() -> None:
         "open sesame",
         "cave",
     ]
-    assert not [piece for piece in PIECES if piece in Database(url).name]
+    assert not [secret for secret in SECRETS if secret in Database(url).name]
 
 
 @on_postgresql
 @pytest.mark.parametrize("password", ["open%20sesame%40cave", "open/sesame:cave#%"])
-async def test_a_password_that_is_refused_is_not_shown_and_one_that_is_right_serves(url: str, password: str) -> None:
+async def test_a_right_password_works_and_a_wrong_one_is_not_shown(url: str, password: str) -> None:
     with standby() as made, user_with_password(url, unquote(password)) as name:
         made.demand_passwords(url)
         address = make_url(made.url(url))
-        where = f"/{address.database}?host={made.folder}"
-        async with Database(f"postgresql://{name}:{password}@{where}") as database, database.read() as connection:
+        target = f"/{address.database}?host={made.folder}"
+        async with Database(f"postgresql://{name}:{password}@{target}") as database, database.read() as connection:
             assert (await connection.exec_driver_sql("SELECT 1")).scalar_one() == 1
-        async with Database(f"postgresql://{name}:{password}x@{where}") as database:
+        async with Database(f"postgresql://{name}:{password}x@{target}") as database:
             with pytest.raises(DatabaseUnusableError, match="percent-encode special characters") as refused:
                 await database.upgrade()
-    assert not [piece for piece in PIECES if piece in str(refused.value)]
+    assert not [secret for secret in SECRETS if secret in str(refused.value)]
 
 
 @contextmanager
@@ -160,7 +162,7 @@ def user_with_password(url: str, password: str) -> Iterator[str]:
             owner.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-def test_a_bot_that_cannot_connect_shows_no_part_of_the_password_at_debug_either() -> None:
+def test_a_bot_that_cannot_connect_shows_no_part_of_the_password_even_at_debug() -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "WEEKBOT_LOG_LEVEL": "DEBUG",
@@ -168,14 +170,16 @@ def test_a_bot_that_cannot_connect_shows_no_part_of_the_password_at_debug_either
         "WEEKBOT_DATABASE_URL": "postgresql://u:open%20sesame%40cave@127.0.0.1:1/name?sslpassword=open%40sesame",
     }
     command = [sys.executable, "-m", "weekbot", "run"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith("The database postgresql://u:***@127.0.0.1:1/name cannot be used: ")
-    assert not [piece for piece in PIECES if piece in ended.stdout + ended.stderr]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        "The database postgresql://u:***@127.0.0.1:1/name cannot be used: "
+    )
+    assert not [secret for secret in SECRETS if secret in result.stdout + result.stderr]
 
 
 @on_postgresql
-async def test_sockets_several_hosts_and_a_dead_one_serve(url: str) -> None:
+async def test_sockets_and_several_hosts_with_unreachable_ones_work(url: str) -> None:
     address = make_url(url)
     folder = socket_folder(url).replace("/", "%2F")
     for hosts in (folder, f"127.0.0.1:{free_port()},{folder}", f"{folder},nowhere.invalid"):
@@ -189,7 +193,7 @@ async def test_sockets_several_hosts_and_a_dead_one_serve(url: str) -> None:
     "form",
     ["postgresql://{user}@{standby},{primary}/{name}", "postgresql://{user}@/{name}?host={standby}&host={primary}"],
 )
-async def test_of_several_hosts_the_one_that_can_be_written_is_taken(url: str, form: str) -> None:
+async def test_the_writable_one_of_several_hosts_is_used(url: str, form: str) -> None:
     with standby() as made:
         made.url(url)
         address = make_url(url)

@@ -1,4 +1,4 @@
-"""The alert rules, as Prometheus evaluates them: each fires when it should, and none in a normal week."""
+"""The alert rules, evaluated by Prometheus: each fires when it should, and none in a normal week."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ import yaml
 DEPLOY = Path(__file__).parents[1] / "deploy"
 WEEK = "alerts_week_test.yml"
 FILES = ("alerts_test.yml", WEEK)
-OF_ALERTS = re.compile(r'ALERTS\{alertname=~?"(?P<names>[^"]+)"')
+ALERT_NAMES = re.compile(r'ALERTS\{alertname=~?"(?P<names>[^"]+)"')
 METRIC = re.compile(r"\b(?:weekbot_\w+|process_\w+|up)\b")
 
 promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool")
@@ -32,18 +32,18 @@ ALERTS = [rule["alert"] for rule in rules()]
 
 
 def expectations() -> Iterator[tuple[str, bool]]:
-    """Yield each alert named in a test, and whether it fires there."""
+    """Yield each alert in a test, and whether it is expected to fire."""
     for test in parsed("alerts_test.yml")["tests"]:
         for each in test["promql_expr_test"]:
-            if named := OF_ALERTS.search(each["expr"]):
+            if named := ALERT_NAMES.search(each["expr"]):
                 yield from (
                     (alert, bool(each["exp_samples"])) for alert in ALERTS if re.fullmatch(named["names"], alert)
                 )
 
 
 def run(*arguments: str) -> None:
-    done = subprocess.run(["promtool", *arguments], cwd=DEPLOY, capture_output=True, text=True, check=False)  # noqa: S603, S607
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(["promtool", *arguments], cwd=DEPLOY, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @promtool
@@ -63,18 +63,18 @@ def test_each_alert_has_a_case_in_which_it(alert: str, fires: bool) -> None:
     assert (alert, fires) in set(expectations())
 
 
-def test_the_normal_week_has_every_metric_that_an_alert_asks_for() -> None:
-    asked = {name for rule in rules() for name in METRIC.findall(rule["expr"])}
+def test_the_normal_week_has_every_metric_of_the_alerts() -> None:
+    used = {name for rule in rules() for name in METRIC.findall(rule["expr"])}
     [week] = parsed(WEEK)["tests"]
-    assert asked <= {each["series"].partition("{")[0] for each in week["input_series"]}
+    assert used <= {each["series"].partition("{")[0] for each in week["input_series"]}
 
 
-def test_each_series_of_the_tests_is_asked_for() -> None:
-    asked = {name for rule in rules() for name in METRIC.findall(rule["expr"])}
+def test_each_series_of_the_tests_is_used_by_an_alert() -> None:
+    used = {name for rule in rules() for name in METRIC.findall(rule["expr"])}
     named = {
         each["series"].partition("{")[0]
         for name in FILES
         for test in parsed(name)["tests"]
         for each in test["input_series"]
     }
-    assert named <= asked
+    assert named <= used

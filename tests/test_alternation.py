@@ -1,4 +1,4 @@
-"""Merging tracks by turns."""
+"""Alternating the topics of several tracks."""
 
 from itertools import pairwise
 
@@ -15,24 +15,24 @@ def tracks_of(counts: list[int]) -> list[list[str]]:
 
 
 @given(lengths)
-def test_every_topic_comes_once_and_each_track_in_its_order(counts: list[int]) -> None:
+def test_every_topic_appears_once_and_each_track_keeps_its_order(counts: list[int]) -> None:
     tracks = tracks_of(counts)
-    mixed = list(alternate(tracks))
-    assert sorted(mixed) == sorted(topic for track in tracks for topic in track)
+    merged = list(alternate(tracks))
+    assert sorted(merged) == sorted(topic for track in tracks for topic in track)
     for track in tracks:
-        assert [topic for topic in mixed if topic in track] == track
+        assert [topic for topic in merged if topic in track] == track
 
 
 @given(lengths)
-def test_neighbours_come_from_different_tracks_wherever_that_is_possible(counts: list[int]) -> None:
-    mixed = list(alternate(tracks_of(counts)))
-    touching = sum(one.split("-")[0] == other.split("-")[0] for one, other in pairwise(mixed))
+def test_consecutive_topics_are_from_different_tracks_if_possible(counts: list[int]) -> None:
+    merged = list(alternate(tracks_of(counts)))
+    repeats = sum(one.split("-")[0] == other.split("-")[0] for one, other in pairwise(merged))
     longest = max(counts, default=0)
-    assert touching == max(0, longest - (sum(counts) - longest) - 1)
+    assert repeats == max(0, longest - (sum(counts) - longest) - 1)
 
 
-def test_a_short_track_is_spread_over_the_whole() -> None:
-    mixed = list(alternate(tracks_of([12, 3])))
-    places = [index for index, topic in enumerate(mixed) if topic.startswith("1-")]
-    assert places[0] < 5
-    assert places[-1] > 9
+def test_a_short_track_is_spread_evenly() -> None:
+    merged = list(alternate(tracks_of([12, 3])))
+    positions = [index for index, topic in enumerate(merged) if topic.startswith("1-")]
+    assert positions[0] < 5
+    assert positions[-1] > 9

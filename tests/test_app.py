@@ -1,4 +1,4 @@
-"""The jobs of a process: when its turn to send begins, and what becomes of one that fails."""
+"""The scheduled jobs of a process: when a new leader starts to deliver, and how failures are handled."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -25,15 +25,15 @@ TICK = timedelta(seconds=0.05)
 
 
 class Leadership(SingleProcess):
-    """Which the test gives, and may doubt."""
+    """Leadership that the test controls."""
 
     def __init__(self) -> None:
         self.term = 0
-        self.sure = True
+        self.confirmed = True
         self._elections: asyncio.Queue[None] = asyncio.Queue()
 
     def is_leader(self) -> bool:
-        return self.sure and self.term > 0
+        return self.confirmed and self.term > 0
 
     def take_over(self) -> None:
         self.term += 1
@@ -47,48 +47,50 @@ class Leadership(SingleProcess):
 
 @dataclass
 class Parts:
-    """An app that only notes what is done; what is in `errors` is raised instead, each in turn."""
+    """An app that records its jobs; the next error in `errors` is raised instead of a job."""
 
     leadership: Leadership = field(default_factory=Leadership)
     done: list[str] = field(default_factory=list)
     errors: dict[str, list[Exception]] = field(default_factory=dict)
 
-    def noted(self, name: str) -> Callable[[], Any]:
-        async def note() -> None:
+    def recorder(self, name: str) -> Callable[[], Any]:
+        async def record() -> None:
             if self.errors.get(name):
                 raise self.errors[name].pop(0)
             self.done.append(name)
 
-        return note
+        return record
 
     async def nothing(self) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     async def no_unknown_names(self) -> list[Any]:
         return []
 
     def app(self) -> App:
         async def alive(_: object) -> None:
-            await self.noted("alive")()
+            await self.recorder("alive")()
 
-        guild_registry = SimpleNamespace(reconcile=self.noted("look after"), save_locales=self.noted("save_locales"))
+        guild_registry = SimpleNamespace(
+            reconcile=self.recorder("reconcile"), save_locales=self.recorder("save_locales")
+        )
         app = App.__new__(App)  # without the real parts
         vars(app).update(
             live=LiveLibrary(CONTENT),
             leader_gate=LeaderGate(self.leadership),
             registration=SimpleNamespace(check=self.nothing),
             guild_registry=guild_registry,
-            reopening=SimpleNamespace(run=self.noted("reopen")),
-            dispatcher=SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
-            preflight=SimpleNamespace(run=self.noted("preflight")),
-            topic_shortage=SimpleNamespace(run=self.noted("look out")),
+            reopening=SimpleNamespace(run=self.recorder("reopen")),
+            dispatcher=SimpleNamespace(run=self.recorder("dispatch"), stop=self.recorder("stop")),
+            preflight=SimpleNamespace(run=self.recorder("preflight")),
+            topic_shortage=SimpleNamespace(run=self.recorder("topic shortage")),
             client=SimpleNamespace(came_online=SimpleNamespace(is_set=lambda: True), check_sessions=self.nothing),
             pruning=None,
-            checkpoint=self.noted("checkpoint"),
+            checkpoint=self.recorder("checkpoint"),
             reconciliations=SimpleNamespace(record_alive=alive),
             unknown_names=self.no_unknown_names,
             traffic=Traffic(),
-            refused_topics=SimpleNamespace(load=self.noted("load")),
+            refused_topics=SimpleNamespace(load=self.recorder("load")),
             token_users=SimpleNamespace(load=self.nothing, save=self.nothing),
             clock=SystemClock(),
         )
@@ -96,7 +98,7 @@ class Parts:
 
     async def until(self, name: str, times: int = 1) -> None:
         async with asyncio.timeout(5):
-            while self.done.count(name) < times:  # noqa: ASYNC110 - a scheduler does it
+            while self.done.count(name) < times:  # noqa: ASYNC110 - the scheduler has no event
                 await asyncio.sleep(0.005)
 
 
@@ -105,52 +107,50 @@ def parts() -> Parts:
     return Parts()
 
 
-async def test_a_turn_begins_when_it_is_known_which_servers_the_bot_is_in(parts: Parts) -> None:
+async def test_a_leader_starts_when_the_bots_servers_are_known(parts: Parts) -> None:
     app = parts.app()
     async with delivering(app):
         await parts.until("dispatch")
-        assert "look after" not in parts.done
+        assert "reconcile" not in parts.done
         parts.leadership.take_over()
-        await parts.until("look out")
+        await parts.until("topic shortage")
         assert app.leader_gate()
-        assert parts.done.index("look after") < parts.done.index("look out")
+        assert parts.done.index("reconcile") < parts.done.index("topic shortage")
         assert parts.done.count("dispatch") == 2
         parts.leadership.term = 2
         assert not app.leader_gate()
         parts.leadership.take_over()
-        await parts.until("look after", 2)
-        await parts.until("look out", 2)
+        await parts.until("reconcile", 2)
+        await parts.until("topic shortage", 2)
         assert app.leader_gate()
 
 
-async def test_a_turn_begins_also_where_the_process_was_not_sure_just_then(parts: Parts) -> None:
-    """As after a wait for what the last term was writing; it has no second beginning."""
+async def test_a_leader_starts_even_if_its_leadership_was_unconfirmed_at_that_moment(parts: Parts) -> None:
+    """For example, after waiting for the previous term's writes; `elected` yields only once per term."""
     app = parts.app()
-    parts.leadership.sure = False
+    parts.leadership.confirmed = False
     async with delivering(app):
         parts.leadership.take_over()
         await parts.until("dispatch", 2)
         assert not app.leader_gate()
-        parts.leadership.sure = True
+        parts.leadership.confirmed = True
         assert app.leader_gate()
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError(), ZeroDivisionError("unexpected")])
-async def test_a_turn_begins_also_where_nobody_knows_which_servers_the_bot_is_in(
-    parts: Parts, error: Exception
-) -> None:
+async def test_a_leader_starts_even_if_the_bots_servers_are_unknown(parts: Parts, error: Exception) -> None:
     app = parts.app()
-    parts.errors["look after"] = [error]
+    parts.errors["reconcile"] = [error]
     async with delivering(app):
         parts.leadership.take_over()
-        await parts.until("look out")
+        await parts.until("topic shortage")
         assert app.leader_gate()
-        parts.leadership.take_over()  # whatever went wrong, the next beginning is heard of
-        await parts.until("look out", 2)
+        parts.leadership.take_over()  # the next election is noticed despite the error
+        await parts.until("topic shortage", 2)
         assert app.leader_gate()
 
 
-def away() -> DatabaseUnavailableError:
+def database_error() -> DatabaseUnavailableError:
     error = DatabaseUnavailableError()
     error.__cause__ = OSError("server closed the connection\n[SQL: SELECT secrets]")
     return error
@@ -158,10 +158,14 @@ def away() -> DatabaseUnavailableError:
 
 @pytest.mark.parametrize(
     ("error", "line"),
-    [(away(), "(server closed the connection)"), (WeekbotError("Stop it."), "Stop it."), (KeyError(1), "unexpected")],
+    [
+        (database_error(), "(server closed the connection)"),
+        (WeekbotError("Stop it."), "Stop it."),
+        (KeyError(1), "unexpected"),
+    ],
     ids=["database", "mistake", "unexpected"],
 )
-async def test_a_job_that_fails_is_a_line_in_the_log_and_done_again_at_the_next_tick(
+async def test_a_failed_job_is_logged_in_one_line_and_repeated_at_the_next_tick(
     parts: Parts, caplog: pytest.LogCaptureFixture, error: Exception, line: str
 ) -> None:
     parts.errors["dispatch"] = [error]
@@ -173,9 +177,7 @@ async def test_a_job_that_fails_is_a_line_in_the_log_and_done_again_at_the_next_
     assert bool(record.exc_info) == isinstance(error, KeyError)
 
 
-async def test_what_was_committed_is_brought_into_the_file_again_and_again(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_database_is_checkpointed_repeatedly(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "CHECKPOINT", TICK)
     async with delivering(parts.app()):
         await parts.until("checkpoint", 2)

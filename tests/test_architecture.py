@@ -1,4 +1,4 @@
-"""The page about the architecture names files and folders that exist, and every package."""
+"""The architecture page names every package, and only paths that exist."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "weekbot"
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([\w./-]*(?:/|\.(?:py|md|yml|yaml|json|example)))`", PAGE))
-"""Paths below the source or the repository; a folder's ends with a slash."""
+"""Paths in the source or the repository; folders end with a slash."""
 
 
 def test_every_path_exists() -> None:
@@ -20,6 +20,6 @@ def test_every_package_is_named() -> None:
     assert packages | modules <= NAMED
 
 
-def test_the_picture_shows_every_package() -> None:
-    picture = PAGE.split("```")[1]
-    assert [path.parent.name for path in SOURCE.glob("*/__init__.py") if f"{path.parent.name}/" not in picture] == []
+def test_the_diagram_shows_every_package() -> None:
+    diagram = PAGE.split("```")[1]
+    assert [path.parent.name for path in SOURCE.glob("*/__init__.py") if f"{path.parent.name}/" not in diagram] == []

@@ -1,4 +1,4 @@
-"""What an attempt says when another has begun, or another process sends, is not taken."""
+"""The outcome of an attempt is ignored after a newer attempt, and rejected after another process became the leader."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields, replace
@@ -30,7 +30,7 @@ on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
 
 async def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """All that the database holds."""
+    """Return all rows of all tables."""
     async with database.read() as connection:
         return {
             table.name: sorted((tuple(row) for row in await connection.execute(select(table))), key=str)
@@ -38,11 +38,11 @@ async def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
-# Another attempt of the same
+# A newer attempt
 
 
-Say = Callable[[Deliveries, Delivery], Awaitable[object]]
-OF_A_DELIVERY: dict[str, Say] = {
+Record = Callable[[Deliveries, Delivery], Awaitable[object]]
+DELIVERY_OUTCOMES: dict[str, Record] = {
     "failed": lambda store, this: store.record_failed(this, LATER, "cut", LATER, outcome_known=True),
     "failed with an unknown outcome": lambda store, this: store.record_failed(
         this, LATER, "cut", LATER, outcome_known=False
@@ -58,9 +58,9 @@ OF_A_DELIVERY: dict[str, Say] = {
 }
 
 
-@pytest.mark.parametrize("say", OF_A_DELIVERY.values(), ids=OF_A_DELIVERY)
-async def test_what_an_attempt_says_counts_until_another_begins(
-    database: Database, subscriptions: Subscriptions, deliveries: Deliveries, say: Say
+@pytest.mark.parametrize("record", DELIVERY_OUTCOMES.values(), ids=DELIVERY_OUTCOMES)
+async def test_a_deliverys_outcome_is_recorded_only_by_its_latest_attempt(
+    database: Database, subscriptions: Subscriptions, deliveries: Deliveries, record: Record
 ) -> None:
     due = await subscribed(subscriptions)
     await claim(deliveries, due, planning(chosen=True))
@@ -68,14 +68,16 @@ async def test_what_an_attempt_says_counts_until_another_begins(
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
     before = await rows(database)
 
-    await say(deliveries, older)
+    await record(deliveries, older)
     assert await rows(database) == before
 
-    await say(deliveries, newer)
+    await record(deliveries, newer)
     assert await rows(database) != before
 
 
-async def test_whoever_replans_is_told_whether_it_counts(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+async def test_changing_the_topic_returns_none_for_an_outdated_attempt(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
     await claim(deliveries, await subscribed(subscriptions), planning())
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
 
@@ -86,7 +88,7 @@ async def test_whoever_replans_is_told_whether_it_counts(subscriptions: Subscrip
     assert (await again(deliveries, newer)).topic == replanned.topic == "dash"
 
 
-async def test_a_post_that_stands_is_recorded_whichever_attempt_made_it(
+async def test_a_sent_post_is_recorded_even_by_an_outdated_attempt(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     await claim(deliveries, await subscribed(subscriptions), planning())
@@ -98,58 +100,58 @@ async def test_a_post_that_stands_is_recorded_whichever_attempt_made_it(
     assert (recorded.state, recorded.message_id, recorded.retry_at) == (State.SENT, 1, None)
 
 
-SayOfStep = Callable[[Steps, Step], Awaitable[object]]
-OF_A_STEP: dict[str, SayOfStep] = {
+RecordStep = Callable[[Steps, Step], Awaitable[object]]
+STEP_OUTCOMES: dict[str, RecordStep] = {
     "finish": lambda store, this: store.finish(this),
-    "finish for want of a permission": lambda store, this: store.finish(this, reason="lacks a permission"),
+    "finish without a permission": lambda store, this: store.finish(this, reason="lacks a permission"),
     "retry": lambda store, this: store.retry(this, LATER + LEASE, reason="cut"),
 }
 
 
-@pytest.mark.parametrize("say", OF_A_STEP.values(), ids=OF_A_STEP)
-async def test_what_is_said_of_a_step_counts_until_another_attempt_begins(
-    database: Database, subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps, say: SayOfStep
+@pytest.mark.parametrize("record", STEP_OUTCOMES.values(), ids=STEP_OUTCOMES)
+async def test_a_steps_outcome_is_recorded_only_by_its_latest_attempt(
+    database: Database, subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps, record: RecordStep
 ) -> None:
     await posted(subscriptions, deliveries)
     (older,), (newer,) = await taken_steps(steps), await taken_steps(steps, SLOT + LEASE)
     before = await rows(database)
 
-    await say(steps, older)
+    await record(steps, older)
     assert await rows(database) == before
 
-    await say(steps, newer)
+    await record(steps, newer)
     assert await rows(database) != before
 
 
 async def posted(subscriptions: Subscriptions, deliveries: Deliveries) -> Delivery:
-    """A delivery that was sent, whose pin is due."""
+    """Return a delivery that was sent and whose pin is due."""
     await claim(deliveries, await subscribed(subscriptions), planning())
     delivery = await taken(deliveries)
     await deliveries.record_sent(delivery, 1, 2, [StepName.PIN], SLOT, "v1")
     return await again(deliveries, delivery)
 
 
-SayOfNotice = Callable[[Notices, Notice], Awaitable[object]]
-OF_A_NOTICE: dict[str, SayOfNotice] = {
+RecordNotice = Callable[[Notices, Notice], Awaitable[object]]
+NOTICE_OUTCOMES: dict[str, RecordNotice] = {
     "finish": lambda store, this: store.finish(this),
     "retry": lambda store, this: store.retry(this, LATER, first_attempt_at=None),
-    "retry of nobody knows what": lambda store, this: store.retry(this, LATER),
+    "retry after an ambiguous error": lambda store, this: store.retry(this, LATER),
 }
 
 
-@pytest.mark.parametrize("say", OF_A_NOTICE.values(), ids=OF_A_NOTICE)
-async def test_what_is_said_of_a_notice_counts_until_another_attempt_begins(
-    database: Database, subscriptions: Subscriptions, say: SayOfNotice
+@pytest.mark.parametrize("record", NOTICE_OUTCOMES.values(), ids=NOTICE_OUTCOMES)
+async def test_a_notices_outcome_is_recorded_only_by_its_latest_attempt(
+    database: Database, subscriptions: Subscriptions, record: RecordNotice
 ) -> None:
     notices = Notices(database)
     await told_of(database, await subscribed(subscriptions))
     (older,), (newer,) = await notices.claim(MONDAY, LEASE, 10), await notices.claim(MONDAY + LEASE, LEASE, 10)
     before = await rows(database)
 
-    await say(notices, older)
+    await record(notices, older)
     assert await rows(database) == before
 
-    await say(notices, newer)
+    await record(notices, newer)
     assert await rows(database) != before
 
 
@@ -163,16 +165,16 @@ async def told_of(database: Database, subscription: Subscription) -> None:
 
 @dataclass
 class Ledger:
-    """The stores of what sends, as one process has them, with something to say of each."""
+    """The fenced stores of one process."""
 
     deliveries: Deliveries
     steps: Steps
-    copies: Republication
+    republication: Republication
 
 
 @dataclass
 class Known:
-    """What a process knew before another took over: a slot that is due, and work that it had begun."""
+    """A process's data from before another became the leader: a due slot, and jobs that it had begun."""
 
     due: Subscription
     pending: Delivery
@@ -210,12 +212,14 @@ WRITES: dict[str, dict[str, Write]] = {
         "record_pin": lambda ledger, known: ledger.steps.record_pin(known.step),
         "record_message": lambda ledger, known: ledger.steps.record_message(known.step, 1, 2, None),
     },
-    "copies": {
-        "enqueue_outdated": lambda ledger, known: ledger.copies.enqueue_outdated({known.sent.topic}, {"v2"}, LATER),
-        "claim": lambda ledger, _: ledger.copies.claim(LATER, LEASE, 10),
-        "record_edit": lambda ledger, known: ledger.copies.record_edit(known.sent, "v2"),
-        "retry": lambda ledger, known: ledger.copies.retry(known.sent, LATER),
-        "finish": lambda ledger, known: ledger.copies.finish(known.sent, reason="gone"),
+    "republication": {
+        "enqueue_outdated": lambda ledger, known: ledger.republication.enqueue_outdated(
+            {known.sent.topic}, {"v2"}, LATER
+        ),
+        "claim": lambda ledger, _: ledger.republication.claim(LATER, LEASE, 10),
+        "record_edit": lambda ledger, known: ledger.republication.record_edit(known.sent, "v2"),
+        "retry": lambda ledger, known: ledger.republication.retry(known.sent, LATER),
+        "finish": lambda ledger, known: ledger.republication.finish(known.sent, reason="gone"),
     },
 }
 READS: dict[str, set[str]] = {
@@ -224,53 +228,51 @@ READS: dict[str, set[str]] = {
         *("is_round_new", "recently_chosen"),
     },
     "steps": {"failures"},
-    "copies": {"posted_topics", "count"},
+    "republication": {"posted_topics", "count"},
 }
 
 
-USED_OF_QUEUE = {
+QUEUE_METHODS = {
     "deliveries": {"claim"},
     "steps": {"claim", "retry", "finish"},
-    "copies": {"claim", "retry", "finish"},
+    "republication": {"claim", "retry", "finish"},
 }
-"""Deliveries have methods of their own for the end of an attempt."""
+"""The queue methods in use: deliveries have their own methods for the end of an attempt."""
 
 
 @on_postgresql
-async def test_nothing_that_sends_is_written_in_an_older_term(database: Database, subscriptions: Subscriptions) -> None:
+async def test_writes_of_an_older_term_are_rejected(database: Database, subscriptions: Subscriptions) -> None:
     older, newer = Fencing(), Fencing()
     await begin(database, older)
-    known = await begun_by(ledger_of(database.fenced(older.check)), subscriptions, database)
+    known = await begin_jobs(ledger_of(database.fenced(older.check)), subscriptions, database)
     await begin(database, newer)
     ledger, before = ledger_of(database.fenced(older.check)), await rows(database)
 
-    taken = [f"{store}.{name}" for store, name, write in writes() if not await is_fenced(write, ledger, known)]
+    accepted = [f"{store}.{name}" for store, name, write in writes() if not await is_fenced(write, ledger, known)]
 
-    assert taken == []
+    assert accepted == []
     assert await rows(database) == before
     assert await ledger.deliveries.get(known.pending.id) == known.pending
     assert await ledger.steps.next_at() == SLOT + LEASE
 
 
 @on_postgresql
-async def test_all_that_sends_is_written_in_the_term_that_runs(
-    database: Database, subscriptions: Subscriptions
-) -> None:
-    fence = Fencing()
-    await begin(database, fence)
-    ledger = ledger_of(database.fenced(fence.check))
-    known = await begun_by(ledger, subscriptions, database)
+async def test_writes_of_the_current_term_are_accepted(database: Database, subscriptions: Subscriptions) -> None:
+    fencing = Fencing()
+    await begin(database, fencing)
+    ledger = ledger_of(database.fenced(fencing.check))
+    known = await begin_jobs(ledger, subscriptions, database)
 
     assert [f"{store}.{name}" for store, name, write in writes() if await is_fenced(write, ledger, known)] == []
 
 
-def test_whatever_the_stores_of_what_sends_do_is_tried() -> None:
+def test_every_method_of_the_fenced_stores_is_covered() -> None:
     for store in fields(Ledger):
         kind = store.type
         assert isinstance(kind, type)
-        own = {name for name in vars(kind) if not name.startswith("_")}
-        assert own <= {*WRITES[store.name], *READS[store.name]} <= {name for name in dir(kind) if name[0] != "_"}
-        assert {"claim", "retry", "finish"} & set(WRITES[store.name]) == USED_OF_QUEUE[store.name]
+        public = {name for name in vars(kind) if not name.startswith("_")}
+        assert public <= {*WRITES[store.name], *READS[store.name]} <= {name for name in dir(kind) if name[0] != "_"}
+        assert {"claim", "retry", "finish"} & set(WRITES[store.name]) == QUEUE_METHODS[store.name]
 
 
 def ledger_of(database: Database) -> Ledger:
@@ -281,9 +283,9 @@ def writes() -> list[tuple[str, str, Write]]:
     return [(store, name, write) for store, named in WRITES.items() for name, write in named.items()]
 
 
-async def begin(database: Database, fence: Fencing) -> None:
+async def begin(database: Database, fencing: Fencing) -> None:
     async with database.write() as connection:
-        await fence.begin(connection)
+        await fencing.begin(connection)
 
 
 async def is_fenced(write: Write, ledger: Ledger, known: Known) -> bool:
@@ -294,7 +296,7 @@ async def is_fenced(write: Write, ledger: Ledger, known: Known) -> bool:
     return False
 
 
-async def begun_by(ledger: Ledger, subscriptions: Subscriptions, database: Database) -> Known:
+async def begin_jobs(ledger: Ledger, subscriptions: Subscriptions, database: Database) -> Known:
     due, other, third = [await subscribed(subscriptions, channel_id) for channel_id in (11, 12, 13)]
     await claim(ledger.deliveries, other, planning())
     sent = await taken(ledger.deliveries)

@@ -1,4 +1,4 @@
-"""`weekbot db backup` and `db restore`: a SQLite database in one file, backed up beside a bot, restored without one."""
+"""`weekbot db backup` and `db restore`: one file with an SQLite database, backed up while a bot runs."""
 
 import asyncio
 import sqlite3
@@ -55,7 +55,7 @@ def test_a_backup_is_one_file_with_everything_and_a_marker(source: Database, fil
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_backup_beside_a_writer_does_not_delay_it(
+def test_a_backup_does_not_delay_a_concurrent_writer(
     source: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weekbot.transfer.backup.PAGES", 1)
@@ -67,25 +67,25 @@ def test_a_backup_beside_a_writer_does_not_delay_it(
             writer.execute("INSERT INTO facts VALUES (?, 'x')", [f"meanwhile-{commits}"])
             commits += 1
 
-        class Watched(sqlite3.Connection):
+        class WritingConnection(sqlite3.Connection):
             """Writes after each copied page."""
 
             def backup(self, target: sqlite3.Connection, *, pages: int) -> None:  # type: ignore[override]
                 super().backup(target, pages=pages, progress=write)
 
         write()
-        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Watched))
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=WritingConnection))
         backed_up(source, file)
     found = dump(file)
     kept = [line for line in found if "meanwhile" in line]
     assert [line for line in found if line not in kept] == before
     numbers = [number for number in range(commits) if any(f"'meanwhile-{number}'" in line for line in kept)]
-    assert numbers == list(range(len(kept))), "it is of one moment"
-    assert len(kept) == 1, "what was there before it"
+    assert numbers == list(range(len(kept))), "the backup is not a snapshot"
+    assert len(kept) == 1, "only the row from before the backup"
     assert commits > 20
 
 
-async def test_a_bot_can_start_with_a_backup_beside_the_first(source: Database, file: Path) -> None:
+async def test_a_bot_can_start_with_a_backup_while_the_first_one_runs(source: Database, file: Path) -> None:
     async with process_lock(source):
         database = Database(f"sqlite:///{backed_up(source, file)}")
         await database.upgrade()
@@ -98,13 +98,13 @@ async def test_a_restored_database_equals_the_backup(source: Database, file: Pat
     before = dump(file)
     await Metadata(source).put("commands", "changed")
     await source.close()
-    place = Path(source.name)
-    wal = place.with_name(f"{place.name}-wal")
-    wal.write_bytes(b"of the file that was there before")
-    with atomic_output(place, force=True) as copy:
+    target = Path(source.name)
+    wal = target.with_name(f"{target.name}-wal")
+    wal.write_bytes(b"of the previous file")
+    with atomic_output(target, force=True) as copy:
         restore(source, file, copy)
-    assert dump(place) == before
-    assert marker_of(place) == [MONDAY.isoformat()]
+    assert dump(target) == before
+    assert marker_of(target) == [MONDAY.isoformat()]
     assert not wal.exists() or wal.stat().st_size == 0
     assert dump(file) == before
 
@@ -113,8 +113,8 @@ async def test_a_copy_made_by_other_means_is_marked_with_its_last_slot(source: D
     await source.close()
     with atomic_output(tmp_path / "there.db", force=False) as copy:
         restore(Database(f"sqlite:///{tmp_path / 'there.db'}"), Path(source.name), copy)
-    [stamp] = marker_of(tmp_path / "there.db")
-    assert stamp == "2026-11-23T09:00:00+00:00"
+    [marker] = marker_of(tmp_path / "there.db")
+    assert marker == "2026-11-23T09:00:00+00:00"
 
 
 def test_a_copy_of_an_unused_copy_keeps_the_first_marker(source: Database, file: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_copy_of_an_unused_copy_keeps_the_first_marker(source: Database, file:
     assert marker_of(file.with_name("again.db")) == [MONDAY.isoformat()]
 
 
-def spoil(path: Path) -> None:
+def damage(path: Path) -> None:
     """Damage a page of a table."""
     data = bytearray(path.read_bytes())
     data[4096 * 3 : 4096 * 12] = b"\xaa" * (4096 * 9)
@@ -142,8 +142,8 @@ def make_newer(path: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
 
 
-NO_BACKUPS = {
-    "damaged": (spoil, "damaged|malformed"),
+INVALID_BACKUPS = {
+    "damaged": (damage, "damaged|malformed"),
     "text": (lambda path: path.write_text("hello" * 1000), "file is not a database"),
     "foreign": (make_foreign, "isn't a weekbot database"),
     "newer": (make_newer, "newer weekbot"),
@@ -151,7 +151,7 @@ NO_BACKUPS = {
 }
 
 
-@pytest.mark.parametrize(("make", "sentence"), NO_BACKUPS.values(), ids=NO_BACKUPS)
+@pytest.mark.parametrize(("make", "sentence"), INVALID_BACKUPS.values(), ids=INVALID_BACKUPS)
 async def test_a_file_that_is_not_a_backup_replaces_nothing(
     source: Database, file: Path, make: Any, sentence: str
 ) -> None:
@@ -167,7 +167,7 @@ async def test_a_file_that_is_not_a_backup_replaces_nothing(
 
 async def test_a_damaged_database_is_not_backed_up(source: Database, file: Path) -> None:
     await source.close()
-    spoil(Path(source.name))
+    damage(Path(source.name))
     with pytest.raises(WeekbotError, match=r"damaged|malformed"):
         backed_up(source, file)
     assert not list(file.parent.glob("*backup*"))
@@ -185,7 +185,7 @@ def sentence_of(result: Result) -> str:
     return str(result.exception)
 
 
-def test_each_way_of_copying_there_and_back(source: Database, tmp_path: Path) -> None:
+def test_backups_and_exports_can_be_copied_in_both_directions(source: Database, tmp_path: Path) -> None:
     url, other = f"sqlite:///{source.name}", f"sqlite:///{tmp_path / 'other.db'}"
     backup, lines = str(tmp_path / "backup.db"), str(tmp_path / "lines.jsonl")
     assert run(url, "db", "backup", backup).exit_code == 0
@@ -201,13 +201,13 @@ def test_each_way_of_copying_there_and_back(source: Database, tmp_path: Path) ->
     assert run(f"sqlite:///{tmp_path / 'third.db'}", "import", lines).exit_code == 0
 
 
-def test_an_export_to_stdout_has_nothing_else(source: Database, tmp_path: Path) -> None:
+def test_stdout_contains_only_the_export(source: Database, tmp_path: Path) -> None:
     result = run(f"sqlite:///{source.name}", "export", "-")
     (tmp_path / "lines.jsonl").write_bytes(result.stdout_bytes)
     assert run(f"sqlite:///{tmp_path / 'other.db'}", "import", str(tmp_path / "lines.jsonl")).exit_code == 0
 
 
-async def test_nothing_is_restored_beside_a_bot(source: Database, file: Path) -> None:
+async def test_nothing_is_restored_while_a_bot_runs(source: Database, file: Path) -> None:
     backed_up(source, file)
     before, url = dump(Path(source.name)), f"sqlite:///{source.name}"
     async with process_lock(source):
@@ -217,20 +217,20 @@ async def test_nothing_is_restored_beside_a_bot(source: Database, file: Path) ->
 
 
 @pytest.mark.parametrize("arguments", [("db", "backup", "x"), ("db", "restore", "x")])
-def test_for_postgresql_the_command_names_its_own_tool(url: str, arguments: tuple[str, ...]) -> None:
+def test_postgresqls_own_tool_is_suggested_for_postgresql(url: str, arguments: tuple[str, ...]) -> None:
     assert "use pg_" in sentence_of(run("postgresql://weekbot@nowhere/weekbot", *arguments))
 
 
 @pytest.mark.parametrize("arguments", [("db", "backup", "{}/new"), ("export", "{}/new"), ("export", "-")])
 def test_a_missing_database_is_not_created(url: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     missing = tmp_path / "missing.db"
-    told = sentence_of(run(f"sqlite:///{missing}", *(each.format(tmp_path) for each in arguments)))
-    assert "There is no database" in told
+    message = sentence_of(run(f"sqlite:///{missing}", *(each.format(tmp_path) for each in arguments)))
+    assert "There is no database" in message
     assert not missing.exists()
     assert not (tmp_path / "new").exists()
 
 
 def test_a_missing_folder_is_an_error(source: Database, tmp_path: Path) -> None:
-    told = sentence_of(run(f"sqlite:///{source.name}", "export", str(tmp_path / "no" / "file")))
-    assert "cannot be written: No such file or directory" in told
+    message = sentence_of(run(f"sqlite:///{source.name}", "export", str(tmp_path / "no" / "file")))
+    assert "cannot be written: No such file or directory" in message
     assert "cannot be read" in sentence_of(run(f"sqlite:///{source.name}", "import", str(tmp_path / "no")))

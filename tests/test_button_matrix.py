@@ -1,4 +1,4 @@
-"""Every button and select in every situation: pressed by whom, twice, after a restart, of content that has changed."""
+"""Every button and select: pressed by members and moderators, twice, after a restart, and after content changes."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ from matrix import (
     Payload,
     assert_says,
     cell,
-    drawn,
+    current_payload,
     finished,
     paused,
     posted,
@@ -37,7 +37,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.content.library import Library
 
 Message: TypeAlias = Answer | discord.Message
-CHANNELS = 12  # more than a page of the status holds
+CHANNELS = 12  # more than one page of the status
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def simulation(
         yield simulation
 
 
-# Where buttons are
+# Messages with buttons
 
 
 async def quiz(simulation: Simulation) -> Message:
@@ -105,9 +105,9 @@ async def paused_panel(simulation: Simulation) -> Message:
 
 @dataclass(frozen=True)
 class Press:
-    """What is pressed, or chosen, on which message, and what that says.
+    """A button or an option of a message, and the expected response.
 
-    `again` is what the same press says thereafter, on the message as it was, where that is something else.
+    `again` is the expected response to the same press on the original message afterwards. Default: `says`.
     """
 
     kind: str
@@ -120,18 +120,18 @@ class Press:
         return f"{self.label} on {self.on.__name__}"
 
     @property
-    def is_moderators(self) -> bool:
+    def for_moderators(self) -> bool:
         return self.on in (status, long_status, panel, paused_panel)
 
-    async def made(self, simulation: Simulation) -> tuple[Payload, Payload]:
-        """The message as it stands in the channel, and what is pressed there."""
-        message = drawn(simulation, await self.on(simulation))
-        what = pressable(message, self.label)
-        assert re.fullmatch(self.kind, what["custom_id"])
-        return message, what
+    async def prepare(self, simulation: Simulation) -> tuple[Payload, Payload]:
+        """Return the message in the channel, and the data of the press."""
+        message = current_payload(simulation, await self.on(simulation))
+        data = pressable(message, self.label)
+        assert re.fullmatch(self.kind, data["custom_id"])
+        return message, data
 
     def by(self, simulation: Simulation) -> MemberActor:
-        return simulation.moderator if self.is_moderators else simulation.member
+        return simulation.moderator if self.for_moderators else simulation.member
 
 
 PRESSES = [
@@ -158,59 +158,59 @@ PRESSES = [
 ]
 
 
-def named(presses: list[Press]) -> pytest.MarkDecorator:
+def each_press(presses: list[Press]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", presses, ids=str)
 
 
-# Rightly pressed, and again
+# Pressed once and twice
 
 
-@named(PRESSES)
-async def test_a_press_does_what_it_says_and_once_more_on_the_message_as_it_was_changes_nothing(
+@each_press(PRESSES)
+async def test_a_press_has_its_effect_and_a_second_press_on_the_original_message_changes_nothing(
     simulation: Simulation, case: Press
 ) -> None:
-    message, what = await case.made(simulation)
-    [answer] = await press(simulation, message, what, case.by(simulation))
+    message, data = await case.prepare(simulation)
+    [answer] = await press(simulation, message, data, case.by(simulation))
     assert_says(answer, case.says)
     before = await state(simulation)
-    [answer] = await press(simulation, message, what, case.by(simulation))
+    [answer] = await press(simulation, message, data, case.by(simulation))
     assert_says(answer, case.again or case.says)
     assert await state(simulation) == before
 
 
-@named(PRESSES)
+@each_press(PRESSES)
 async def test_a_double_click_does_what_one_click_does(simulation: Simulation, case: Press) -> None:
-    once, twice = simulation, simulation.elsewhere()
+    once, twice = simulation, simulation.another_server()
     for place, times in ((once, 1), (twice, 2)):
-        answers = await press(place, *await case.made(place), case.by(place), times)
+        answers = await press(place, *await case.prepare(place), case.by(place), times)
         for answer in answers:
             assert_says(answer, "")
-        assert any(said in answer.text for answer in answers for said in (case.says, case.again or case.says))
+        assert any(expected in answer.text for answer in answers for expected in (case.says, case.again or case.says))
     assert await state(twice) == await state(once)
 
 
-async def test_every_press_does_the_same_after_a_restart(simulation: Simulation) -> None:
-    places = [(case, simulation.elsewhere()) for case in PRESSES]
-    made = [await case.made(place) for case, place in places]
+async def test_every_button_works_after_a_restart(simulation: Simulation) -> None:
+    places = [(case, simulation.another_server()) for case in PRESSES]
+    prepared = [await case.prepare(place) for case, place in places]
     await simulation.restart()
-    for (case, place), (message, what) in zip(places, made, strict=True):
-        [answer] = await press(place, message, what, case.by(place))
+    for (case, place), (message, data) in zip(places, prepared, strict=True):
+        [answer] = await press(place, message, data, case.by(place))
         assert_says(answer, case.says)
 
 
-# Who may
+# Permissions
 
 
-@named([case for case in PRESSES if case.is_moderators])
-async def test_a_plain_member_is_refused_what_is_a_moderators(simulation: Simulation, case: Press) -> None:
-    message, what = await case.made(simulation)
+@each_press([case for case in PRESSES if case.for_moderators])
+async def test_a_plain_member_may_not_use_moderators_buttons(simulation: Simulation, case: Press) -> None:
+    message, data = await case.prepare(simulation)
     before = await state(simulation)
-    [answer] = await press(simulation, message, what, simulation.member)
+    [answer] = await press(simulation, message, data, simulation.member)
     assert_says(answer, MANAGE_SERVER_NEEDED)
     assert await state(simulation) == before
 
 
-# Of content that has changed since
+# Changed content
 
 
 RENAMED = [
@@ -249,26 +249,26 @@ REMOVED = [
     Press(custom_ids.ACTION, panel, "Pause", "continues with **Django**"),
     Press(custom_ids.ACTION, paused_panel, "Resume", ">: **Django**"),
 ]
-NO_MATTER = {custom_ids.FORGET}  # shows no topic
+WITHOUT_TOPIC = {custom_ids.FORGET}  # doesn't show a topic
 
 
-@named(RENAMED)
-async def test_a_press_leads_to_the_topic_under_its_new_name(simulation: Simulation, case: Press) -> None:
-    message, what = await case.made(simulation)
+@each_press(RENAMED)
+async def test_a_press_shows_a_renamed_topic(simulation: Simulation, case: Press) -> None:
+    message, data = await case.prepare(simulation)
     rename(simulation, "flask", "Jug")
-    [answer] = await press(simulation, message, what, case.by(simulation))
+    [answer] = await press(simulation, message, data, case.by(simulation))
     assert_says(answer, case.says)
 
 
-@named(REMOVED)
-async def test_a_press_that_would_lead_to_a_topic_that_has_left_says_so(simulation: Simulation, case: Press) -> None:
-    message, what = await case.made(simulation)
+@each_press(REMOVED)
+async def test_a_press_reports_a_removed_topic(simulation: Simulation, case: Press) -> None:
+    message, data = await case.prepare(simulation)
     remove(simulation, "flask")
-    [answer] = await press(simulation, message, what, case.by(simulation))
+    [answer] = await press(simulation, message, data, case.by(simulation))
     assert_says(answer, case.says)
 
 
-async def test_what_was_finished_and_answered_counts_under_the_topics_new_name(simulation: Simulation) -> None:
+async def test_progress_is_kept_when_a_topic_is_renamed(simulation: Simulation) -> None:
     await finished(simulation)
     [post] = simulation.posts()
     await simulation.click(await simulation.click(post, label="Quiz me"), label="B")
@@ -283,14 +283,14 @@ async def test_what_was_finished_and_answered_counts_under_the_topics_new_name(s
     assert await state(simulation) == before
 
 
-async def test_a_page_of_a_track_that_has_left_leads_to_the_list(simulation: Simulation) -> None:
-    message = drawn(simulation, await track(simulation))
+async def test_a_page_of_a_removed_track_points_to_the_list(simulation: Simulation) -> None:
+    message = current_payload(simulation, await track(simulation))
     remove_track(simulation, "web")
     [answer] = await press(simulation, message, pressable(message, "Next"), simulation.member)
     assert_says(answer, "This track is no longer available. `/topic list` shows the tracks that are.")
 
 
-# With ids that were right once, or never
+# Outdated and invalid ids
 
 
 OUTDATED = [
@@ -317,15 +317,15 @@ OUTDATED = [
 
 
 def with_id(message: Payload, custom_id: str) -> tuple[Payload, Payload]:
-    """The message with this id on its first button, and the press of that."""
+    """Return the message with this id on its first button, and the data of its press."""
     changed = deepcopy(message)
     button = next(part for part in walk(changed["components"]) if "custom_id" in part)
     button["custom_id"] = custom_id
     return changed, {"custom_id": custom_id, "component_type": button["type"]}
 
 
-async def test_an_id_that_was_right_once_is_answered_kindly_and_changes_nothing(simulation: Simulation) -> None:
-    message = drawn(simulation, await panel(simulation))
+async def test_an_outdated_id_is_explained_and_changes_nothing(simulation: Simulation) -> None:
+    message = current_payload(simulation, await panel(simulation))
     before = await state(simulation)
     for _, custom_id, says in OUTDATED:
         [answer] = await press(simulation, *with_id(message, custom_id), simulation.moderator)
@@ -333,9 +333,9 @@ async def test_an_id_that_was_right_once_is_answered_kindly_and_changes_nothing(
     assert await state(simulation) == before
 
 
-async def test_a_channel_of_another_server_is_out_of_reach(simulation: Simulation) -> None:
-    elsewhere = simulation.elsewhere()
-    message = drawn(elsewhere, await panel(elsewhere))
+async def test_a_channel_of_another_server_cannot_be_managed(simulation: Simulation) -> None:
+    elsewhere = simulation.another_server()
+    message = current_payload(elsewhere, await panel(elsewhere))
     await subscribed(simulation)
     before = await state(simulation)
     for action in ("preview", "post", "skip", "pause", "resume", "unsubscribe"):
@@ -345,18 +345,18 @@ async def test_a_channel_of_another_server_is_out_of_reach(simulation: Simulatio
     assert await state(simulation) == before
 
 
-# Nothing is left out
+# Completeness
 
 
 KINDS = {pattern for name, pattern in vars(custom_ids).items() if name.isupper() and name[0] != "_"}
 
 
-def test_every_kind_of_custom_id_has_its_cells() -> None:
+def test_every_kind_of_custom_id_is_covered() -> None:
     assert {case.kind for case in PRESSES} == {kind for kind, *_ in OUTDATED} == KINDS
-    assert {case.kind for case in RENAMED} == {case.kind for case in REMOVED} == KINDS - NO_MATTER
+    assert {case.kind for case in RENAMED} == {case.kind for case in REMOVED} == KINDS - WITHOUT_TOPIC
 
 
-def test_every_action_on_a_channel_has_its_cells() -> None:
+def test_every_action_on_a_channel_is_covered() -> None:
     found = re.search(r"<action>([a-z|]+)", custom_ids.ACTION)
     assert found
     actions = set(found[1].split("|"))

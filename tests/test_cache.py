@@ -1,4 +1,4 @@
-"""What the client remembers of servers, by what the loopback Discord sends of them."""
+"""The client's cache of servers and channels."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,7 +48,7 @@ def may_send(client: Weekbot, channel: Channel) -> bool:
     return found.permissions_for(found.guild.me).send_messages
 
 
-async def test_what_is_never_read_of_a_channel_is_not_kept(
+async def test_unused_fields_of_a_channel_are_not_cached(
     server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock
 ) -> None:
     before = guild.add_text_channel("weekly")
@@ -65,23 +65,23 @@ async def test_what_is_never_read_of_a_channel_is_not_kept(
         assert (known(client, before).name, known(client, before).topic) == ("", None)
 
 
-async def test_channels_with_equal_overwrites_share_them_until_one_has_others(
+async def test_channels_share_equal_overwrites_until_they_differ(
     server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock
 ) -> None:
-    quiet, as_quiet, loud, as_loud = (guild.add_text_channel(f"weekly-{number}") for number in range(4))
-    for channel in (quiet, as_quiet):
+    muted, also_muted, open_, also_open = (guild.add_text_channel(f"weekly-{number}") for number in range(4))
+    for channel in (muted, also_muted):
         channel.forbid()
     async with connected(server, tmp_path, clock) as client:
-        channels = [quiet, as_quiet, loud, as_loud]
+        channels = [muted, also_muted, open_, also_open]
         assert [may_send(client, channel) for channel in channels] == [False, False, True, True]
         assert len({id(known(client, channel)._overwrites) for channel in channels}) == 2
-        quiet.overwrite(guild.bot_role, allow=Permission.SEND_MESSAGES)
-        loud.forbid()
-        await until(lambda: may_send(client, quiet) and not may_send(client, loud))
+        muted.overwrite(guild.bot_role, allow=Permission.SEND_MESSAGES)
+        open_.forbid()
+        await until(lambda: may_send(client, muted) and not may_send(client, open_))
         assert [may_send(client, channel) for channel in channels] == [True, False, False, True]
 
 
-async def test_a_server_that_changes_stays_lean(
+async def test_an_updated_server_is_cached_without_unused_fields(
     server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock
 ) -> None:
     async with connected(server, tmp_path, clock) as client:
@@ -92,7 +92,7 @@ async def test_a_server_that_changes_stays_lean(
 
 
 @pytest.mark.parametrize("ago", [timedelta(minutes=10), timedelta(hours=50), timedelta(days=45)], ids=str)
-async def test_a_last_message_is_known_to_be_no_earlier_than_it_is_and_about_as_late(
+async def test_the_time_of_a_last_message_is_rounded_up(
     server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock, ago: timedelta
 ) -> None:
     channel, written = guild.add_text_channel("weekly"), clock.now() - ago
@@ -103,7 +103,7 @@ async def test_a_last_message_is_known_to_be_no_earlier_than_it_is_and_about_as_
     assert timedelta() <= discord.utils.snowflake_time(last) - written <= ago
 
 
-async def test_last_messages_of_about_the_same_age_share_their_memory(
+async def test_last_messages_of_similar_age_share_one_id(
     server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock
 ) -> None:
     channels = [guild.add_text_channel(f"weekly-{number}") for number in range(2)]

@@ -21,7 +21,7 @@ NAME = re.compile(r"[-_\w]{1,32}")  # Discord's rule for commands and options, i
 BUTTON_LENGTH = 38  # fits on a phone; Discord allows 80
 BUTTONS = ("I finished it", "Quiz me", "More", "Docs", "Source", "Website", "Take it back", "Manage", "Post now")
 DESCRIPTION_LENGTH = 100
-THREAD_TITLE_LENGTH = 100 - 60  # the rest of a thread's name after a topic's title
+THREAD_TITLE_LENGTH = 100 - 60  # what remains of a thread's name after a topic's title
 
 
 def catalogue_of(locale: str) -> Catalog:
@@ -33,7 +33,7 @@ CATALOGUES = {locale: catalogue_of(locale) for locale in TRANSLATED}
 
 
 def messages(locale: str) -> Iterator[tuple[Message, list[tuple[str, str]]]]:
-    """Return each message's texts with their translations."""
+    """Yield each message with pairs of its texts and their translations."""
     for message in CATALOGUES[locale]:
         if message.id:
             ids, strings = _texts(message.id), _texts(message.string)
@@ -69,28 +69,38 @@ def test_every_message_is_translated(locale: str) -> None:
 @pytest.mark.parametrize("locale", TRANSLATED)
 def test_every_translation_has_the_same_placeholders(locale: str) -> None:
     pairs = [pair for _, texts in messages(locale) for pair in texts]
-    assert not [(text, said) for text, said in pairs if placeholders(text) != placeholders(said)]
+    assert not [(text, translation) for text, translation in pairs if placeholders(text) != placeholders(translation)]
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
 def test_every_translation_names_the_same_commands_in_english(locale: str) -> None:
-    """They are shown under their translated names."""
+    """The interface replaces them with their translated names."""
     pairs = [pair for _, texts in messages(locale) for pair in texts]
-    wrong = [(text, said) for text, said in pairs if sorted(COMMAND.findall(text)) != sorted(COMMAND.findall(said))]
+    wrong = [
+        (text, translation)
+        for text, translation in pairs
+        if sorted(COMMAND.findall(text)) != sorted(COMMAND.findall(translation))
+    ]
     assert not wrong
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
-def test_every_translation_is_marked_up_alike(locale: str) -> None:
+def test_every_translation_has_the_same_markup(locale: str) -> None:
     pairs = [pair for _, texts in messages(locale) for pair in texts]
-    assert not [(text, said) for text, said in pairs if marks(text) != marks(said)]
-    assert not [(text, said) for text, said in pairs if len(CODE.findall(text)) != len(CODE.findall(said))]
-    assert not [(text, said) for text, said in pairs if text.count("\n") != said.count("\n")]
-    assert not [said for text, said in pairs if said != said.strip() or (text[-1:] in ".:" and said[-1:] != text[-1:])]
+    assert not [(text, translation) for text, translation in pairs if marks(text) != marks(translation)]
+    assert not [
+        (text, translation) for text, translation in pairs if len(CODE.findall(text)) != len(CODE.findall(translation))
+    ]
+    assert not [(text, translation) for text, translation in pairs if text.count("\n") != translation.count("\n")]
+    assert not [
+        translation
+        for text, translation in pairs
+        if translation != translation.strip() or (text[-1:] in ".:" and translation[-1:] != text[-1:])
+    ]
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
-def test_names_are_such_that_discord_takes_them(locale: str) -> None:
+def test_command_names_are_valid_in_discord(locale: str) -> None:
     names = [string for message, [(_, string)] in _with_context(locale)]
     assert not [name for name in names if not NAME.fullmatch(name) or name != name.lower()]
 
@@ -101,16 +111,16 @@ def _with_context(locale: str) -> list[tuple[Message, list[tuple[str, str]]]]:
 
 @pytest.mark.parametrize("locale", TRANSLATED)
 def test_descriptions_and_labels_fit(locale: str) -> None:
-    said = dict(pair for _, texts in messages(locale) for pair in texts)
+    translations = dict(pair for _, texts in messages(locale) for pair in texts)
     described = {
         text for message, texts in messages(locale) for text, _ in texts if "slash-commands" in dict(message.locations)
     }
-    assert not [said[text] for text in described if len(said[text]) > DESCRIPTION_LENGTH]
-    assert not [said[text] for text in BUTTONS if len(said[text]) > BUTTON_LENGTH]
-    assert len(said["This week: {title}"].format(title="")) <= THREAD_TITLE_LENGTH
+    assert not [translations[text] for text in described if len(translations[text]) > DESCRIPTION_LENGTH]
+    assert not [translations[text] for text in BUTTONS if len(translations[text]) > BUTTON_LENGTH]
+    assert len(translations["This week: {title}"].format(title="")) <= THREAD_TITLE_LENGTH
 
 
-def test_the_words_of_commands_are_collected() -> None:
+def test_the_names_of_commands_are_extracted() -> None:
     found = {(message.context, message.id) for message in MESSAGES if message.id}
     assert ("command", "subscribe") in found
     assert ("option", "timezone") in found
@@ -118,13 +128,13 @@ def test_the_words_of_commands_are_collected() -> None:
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
-def test_no_two_names_beside_each_other_are_the_same(locale: str) -> None:
+def test_sibling_names_are_distinct(locale: str) -> None:
     assert not [names for names in _siblings(language_of(locale), list(commands())) if len(set(names)) < len(names)]
 
 
-def _siblings(tr: Language, beside: list[Command]) -> Iterator[list[str]]:
-    yield [tr.word("command", command.name) for command in beside]
-    for command in beside:
+def _siblings(tr: Language, siblings: list[Command]) -> Iterator[list[str]]:
+    yield [tr.word("command", command.name) for command in siblings]
+    for command in siblings:
         if isinstance(command, app_commands.Group):
             yield from _siblings(tr, command.commands)
         else:

@@ -34,7 +34,7 @@ class Place(places.Place):
 
     async def problems(self, channel: Channel, **options: Any) -> str | None:
         """Return a subscription's problems, after the client has received all events."""
-        await self.has_heard()
+        await self.receive_events()
         return await self.checks(self.subscription(channel, **options))
 
     async def summaries(self, *subscriptions: Subscription) -> list[str | None]:
@@ -303,11 +303,11 @@ async def test_all_problems_are_reported_together(place: Place) -> None:
 async def test_an_outage_raises_retryable_error(place: Place) -> None:
     channel = await place.text()
     subscription = place.subscription(channel)
-    await place.goes_down()
+    await place.begin_outage()
     with pytest.raises(RetryableError, match="outage"):
         await place.checks(subscription)
     assert "outage" in str(await place.summaries(subscription))
-    await place.comes_back()
+    await place.end_outage()
     assert await place.checks(subscription) is None
     assert await place.summaries(subscription) == [None]
 

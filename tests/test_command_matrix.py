@@ -1,4 +1,4 @@
-"""Every command in every situation: rightly and wrongly used, by whom, twice, after a restart, of changed content."""
+"""Every command: valid and invalid use, by members and moderators, twice, after a restart, with changed content."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -43,10 +43,10 @@ async def simulation(
 
 @dataclass(frozen=True)
 class Use:
-    """A command as somebody uses it, and what it says: the moderator uses `/weekly`, the plain member all the others.
+    """A use of a command, and the expected response: the moderator uses `/weekly`, the plain member all others.
 
-    An option that is a function takes its value from the simulation. `again` is what it says to the same use
-    thereafter, where that is something else.
+    A function as an option's value is called with the simulation. `again` is the expected response to the same use
+    afterwards. Default: `says`.
     """
 
     command: str
@@ -61,16 +61,16 @@ class Use:
 
     async def __call__(self, simulation: Simulation, **by: Any) -> Answer:
         options = {name: each(simulation) if callable(each) else each for name, each in self.options.items()}
-        who = simulation.moderator if self.is_moderators else simulation.member
+        user = simulation.moderator if self.for_moderators else simulation.member
         with answered_once(simulation):
-            return await simulation.slash(self.command, **{"by": who} | options | by)
+            return await simulation.slash(self.command, **{"by": user} | options | by)
 
     @property
-    def is_moderators(self) -> bool:
+    def for_moderators(self) -> bool:
         return self.command.startswith("weekly ")
 
 
-# What options can be, and what a channel can be like
+# Option values, and initial states
 
 
 other, news, forum = map(attrgetter, ("other", "news", "forum"))
@@ -78,25 +78,25 @@ staff, everyone = attrgetter("staff"), attrgetter("guild.default_role")
 
 
 async def followable(simulation: Simulation) -> None:
-    """The operator has a home channel that others can follow."""
+    """Configure a home channel that others can follow."""
     await simulation.restart(home_channel_id=simulation.news.id)
 
 
 def locked(simulation: Simulation) -> simcord.ChannelHandle:
-    """A channel in which the bot may next to nothing."""
+    """Create a channel in which the bot has almost no permissions."""
     user = cast("discord.ClientUser", simulation.env.bot.user)
     forbidden = discord.PermissionOverwrite(send_messages=False, mention_everyone=False, manage_webhooks=False)
     return simulation.guild.create_text_channel("locked", overwrites={user: forbidden})
 
 
 async def chosen(simulation: Simulation) -> None:
-    """A moderator has chosen Robot Framework for the next post."""
+    """Choose Robot Framework for the next post."""
     await subscribed(simulation)
     await simulation.slash("weekly next", topic="robot framework")
 
 
 async def posted_before(simulation: Simulation) -> None:
-    """The channel had Flask two minutes ago."""
+    """Post Flask two minutes ago."""
     await posted(simulation)
     simulation.clock.move(minutes=2)
 
@@ -105,10 +105,10 @@ async def started_with_django(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web", start="django")
 
 
-# Rightly used, and again
+# Valid use, once and twice
 
 
-RIGHT = [
+VALID = [
     Use("framework", "## Flask\n", {"name": "flask"}, private=False),
     Use("compare", "## Flask or Django", {"first": "flask", "second": "django"}, private=False),
     Use("topic current", "This week's topic here: [Flask](", given=posted, private=False),
@@ -139,36 +139,34 @@ RIGHT = [
 ]
 
 
-def named(uses: list[Use]) -> pytest.MarkDecorator:
+def each_use(uses: list[Use]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("use", uses, ids=str)
 
 
 @pytest.fixture
-def followers_of_simcord(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SimCord makes a follower's webhook as Discord does, but then shows it as one of another kind."""
-    shown = serializers.webhook_payload
+def fix_follower_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Correct the type of a follower's webhook, which SimCord returns wrongly."""
+    original = serializers.webhook_payload
 
-    def as_follower(backend: Any, webhook: Any, **how: Any) -> dict[str, Any]:
+    def follower_payload(backend: Any, webhook: Any, **options: Any) -> dict[str, Any]:
         [source] = [each for each in backend.channels.values() if each.name == webhook.name]
-        place = {"source_channel": {"id": str(source.id), "name": source.name}}
-        return shown(backend, webhook, **how) | {"type": discord.WebhookType.channel_follower.value} | place
+        origin = {"source_channel": {"id": str(source.id), "name": source.name}}
+        return original(backend, webhook, **options) | {"type": discord.WebhookType.channel_follower.value} | origin
 
-    monkeypatch.setattr(serializers, "webhook_payload", as_follower)
+    monkeypatch.setattr(serializers, "webhook_payload", follower_payload)
 
 
-@named(RIGHT)
-@pytest.mark.usefixtures("followers_of_simcord")
-async def test_a_command_says_what_it_did_and_the_second_time_what_it_did_then(
-    simulation: Simulation, use: Use
-) -> None:
+@each_use(VALID)
+@pytest.mark.usefixtures("fix_follower_webhooks")
+async def test_a_command_reports_its_effect_at_the_first_and_second_use(simulation: Simulation, use: Use) -> None:
     await use.given(simulation)
     assert_says(await use(simulation), use.says, private=use.private)
     assert_says(await use(simulation), use.again or use.says, private=use.private)
 
 
-async def test_every_command_does_the_same_after_a_restart(simulation: Simulation) -> None:
-    uses = [use for use in RIGHT if use.given is not followable]  # which is after a restart as it is
-    places = [(use, simulation.elsewhere()) for use in uses]
+async def test_every_command_works_after_a_restart(simulation: Simulation) -> None:
+    uses = [use for use in VALID if use.given is not followable]  # it restarts the bot itself
+    places = [(use, simulation.another_server()) for use in uses]
     for use, place in places:
         await use.given(place)
     await simulation.restart()
@@ -176,14 +174,14 @@ async def test_every_command_does_the_same_after_a_restart(simulation: Simulatio
         assert_says(await use(place), use.says, private=use.private)
 
 
-# Who may
+# Permissions
 
 
-MODERATORS = [use for use in RIGHT if use.is_moderators]
+MODERATORS = [use for use in VALID if use.for_moderators]
 
 
-@named(MODERATORS)
-async def test_a_plain_member_is_not_offered_it_and_refused_kindly_where_the_server_offers_it_all_the_same(
+@each_use(MODERATORS)
+async def test_a_plain_member_may_not_use_moderators_commands_even_if_the_server_shows_them(
     simulation: Simulation, use: Use
 ) -> None:
     await use.given(simulation)
@@ -197,10 +195,10 @@ async def test_a_plain_member_is_not_offered_it_and_refused_kindly_where_the_ser
     assert {type(error) for error in simulation.env.errors} == {discord.app_commands.MissingPermissions}
 
 
-# Wrongly used
+# Invalid use
 
 
-WRONG = [  # the first option is the wrong one
+INVALID = [  # the first option is the invalid one
     Use("framework", "Did you mean:", {"name": "djnago"}),
     Use(
         "framework",
@@ -240,22 +238,22 @@ WRONG = [  # the first option is the wrong one
     Use("weekly follow", "Only a text channel can follow.", {"channel": news}, given=followable),
     Use("weekly follow", "I need Manage Webhooks", {"channel": locked}, given=followable),
 ]
-NEVER_WRONG = {
+ALWAYS_VALID = {
     ("framework", "private"),
     ("weekly subscribe", "day"),
     ("weekly reset", "option"),
-}  # Discord takes nothing else than what is right
+}  # Discord accepts only valid values
 
 
-@named(WRONG)
-async def test_a_wrong_option_is_told_kindly_and_changes_nothing(simulation: Simulation, use: Use) -> None:
+@each_use(INVALID)
+async def test_an_invalid_option_is_explained_and_changes_nothing(simulation: Simulation, use: Use) -> None:
     await use.given(simulation)
     before = await state(simulation), (await simulation.slash("weekly settings")).text
     assert_says(await use(simulation), use.says)
     assert (await state(simulation), (await simulation.slash("weekly settings")).text) == before
 
 
-# Of a topic that has changed since
+# Changed topics
 
 
 RENAMED = [
@@ -302,13 +300,13 @@ REMOVED = [
     Use("weekly status", "Next: **Django**"),
     Use("weekly status", "Last: [flask](", given=posted),
 ]
-NO_MATTER = {  # takes and shows none
+WITHOUT_TOPIC = {  # neither take nor show a topic
     *("topic random", "help", "weekly unsubscribe", "weekly settings", "weekly follow"),
 }
 
 
-@named(RENAMED)
-async def test_a_renamed_topic_is_reached_by_its_old_name_and_shown_by_its_new_one(
+@each_use(RENAMED)
+async def test_a_renamed_topic_is_found_by_its_old_name_and_shown_with_its_new_one(
     simulation: Simulation, use: Use
 ) -> None:
     await use.given(simulation)
@@ -316,16 +314,14 @@ async def test_a_renamed_topic_is_reached_by_its_old_name_and_shown_by_its_new_o
     assert_says(await use(simulation), use.says, private=use.private)
 
 
-@named(REMOVED)
-async def test_a_removed_topic_is_missed_kindly_and_the_next_one_takes_its_place(
-    simulation: Simulation, use: Use
-) -> None:
+@each_use(REMOVED)
+async def test_a_removed_topic_is_explained_and_replaced_by_the_next_one(simulation: Simulation, use: Use) -> None:
     await use.given(simulation)
     remove(simulation, "flask")
     assert_says(await use(simulation), use.says, private=use.private)
 
 
-async def test_a_choice_outlives_a_new_name_and_gives_way_when_its_topic_leaves(simulation: Simulation) -> None:
+async def test_a_choice_survives_a_rename_and_is_dropped_with_its_topic(simulation: Simulation) -> None:
     await chosen(simulation)
     rename(simulation, "robot-framework", "Robot")
     assert "Next: **Robot**" in (await simulation.slash("weekly status")).text
@@ -333,7 +329,7 @@ async def test_a_choice_outlives_a_new_name_and_gives_way_when_its_topic_leaves(
     assert "Next: **Flask**" in (await simulation.slash("weekly status")).text
 
 
-async def test_a_channel_begins_where_it_was_told_also_after_that_topic_was_renamed(simulation: Simulation) -> None:
+async def test_a_channel_starts_with_its_start_topic_after_a_rename(simulation: Simulation) -> None:
     await started_with_django(simulation)
     rename(simulation, "django", "Reinhardt")
     assert "Next: **Reinhardt**" in (await simulation.slash("weekly status")).text
@@ -342,7 +338,7 @@ async def test_a_channel_begins_where_it_was_told_also_after_that_topic_was_rena
     assert "Next: **WSGI and ASGI**" in (await simulation.slash("weekly status")).text
 
 
-async def test_a_post_on_its_way_comes_under_its_topics_new_name(simulation: Simulation) -> None:
+async def test_a_pending_post_is_sent_with_its_topics_new_name(simulation: Simulation) -> None:
     await subscribed(simulation)
     simulation.env.inject_error("POST", "/channels/*/messages", status=500)
     await simulation.slash("weekly post")
@@ -353,7 +349,7 @@ async def test_a_post_on_its_way_comes_under_its_topics_new_name(simulation: Sim
     assert "Next: **Django**" in text
 
 
-async def test_a_channel_whose_first_topic_has_left_can_still_be_changed(simulation: Simulation) -> None:
+async def test_a_channel_whose_start_topic_was_removed_can_be_changed(simulation: Simulation) -> None:
     await started_with_django(simulation)
     remove(simulation, "django")
     assert_says(await simulation.slash("weekly subscribe", pin=True), "Changed. ")
@@ -369,14 +365,14 @@ TRACK_REMOVED = [
 ]
 
 
-@named(TRACK_REMOVED)
-async def test_without_its_track_a_channel_goes_on_with_everything(simulation: Simulation, use: Use) -> None:
+@each_use(TRACK_REMOVED)
+async def test_a_channel_whose_track_was_removed_continues_with_everything(simulation: Simulation, use: Use) -> None:
     await use.given(simulation)
     remove_track(simulation, "web")
     assert_says(await use(simulation), use.says)
 
 
-# Nothing is left out
+# Completeness
 
 
 def commands(simulation: Simulation) -> Iterator[discord.app_commands.Command[Any, ..., Any]]:
@@ -385,11 +381,11 @@ def commands(simulation: Simulation) -> Iterator[discord.app_commands.Command[An
             yield command
 
 
-async def test_every_command_and_every_option_has_its_cells(simulation: Simulation) -> None:
+async def test_every_command_and_every_option_is_covered(simulation: Simulation) -> None:
     await followable(simulation)
     found = {command.qualified_name: {each.name for each in command.parameters} for command in commands(simulation)}
-    assert [use.command for use in RIGHT] == list(dict.fromkeys(use.command for use in RIGHT))
-    assert {use.command for use in RIGHT} == set(found)
-    assert {use.command for use in RENAMED} == {use.command for use in REMOVED} == set(found) - NO_MATTER
+    assert [use.command for use in VALID] == list(dict.fromkeys(use.command for use in VALID))
+    assert {use.command for use in VALID} == set(found)
+    assert {use.command for use in RENAMED} == {use.command for use in REMOVED} == set(found) - WITHOUT_TOPIC
     options = {(command, option) for command, options in found.items() for option in options}
-    assert {(use.command, next(iter(use.options))) for use in WRONG} == options - NEVER_WRONG
+    assert {(use.command, next(iter(use.options))) for use in INVALID} == options - ALWAYS_VALID

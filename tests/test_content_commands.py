@@ -1,4 +1,4 @@
-"""The command line in a shell: its output and exit codes."""
+"""The command line: its output and exit codes."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ Shell = Callable[..., CommandResult]
 
 
 @pytest.fixture(autouse=True)
-def logging_untouched() -> Iterator[None]:
+def restore_logging() -> Iterator[None]:
     """Restore logging, because `run` sends all logs to the stderr of the command."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -56,7 +56,7 @@ def logging_untouched() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a copy of the real content, and no settings."""
     for name in os.environ:
         if name.upper().startswith("WEEKBOT_"):
@@ -90,104 +90,104 @@ def replace_line(path: Path, key: str, line: str) -> int:
     return number
 
 
-def assert_one_sentence(finished: CommandResult) -> None:
-    assert finished.code == 1
-    assert finished.out == ""
-    assert finished.err.count("\n") == 1
-    assert "Traceback" not in finished.err
+def assert_one_sentence(result: CommandResult) -> None:
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err.count("\n") == 1
+    assert "Traceback" not in result.err
 
 
 # content check
 
 
-def test_content_without_problems_exits_with_0(weekbot_command: Shell, library: Library) -> None:
-    finished = weekbot_command("content", "check")
-    assert (finished.code, finished.out) == (0, "")
-    assert finished.err == f"content: no problems in {len(library.topics)} topics\n"
+def test_valid_content_exits_with_0(weekbot_command: Shell, library: Library) -> None:
+    result = weekbot_command("content", "check")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == f"content: no problems in {len(library.topics)} topics\n"
 
 
-def test_each_problem_is_a_line_of_path_line_column_and_message_and_exits_with_1(weekbot_command: Shell) -> None:
+def test_each_problem_is_a_line_with_its_position_and_exits_with_1(weekbot_command: Shell) -> None:
     line = replace_line(FLASK, "homepage", "homepage: http://example.org")
-    finished = weekbot_command("content", "check")
-    assert finished == CommandResult(1, f"{FLASK}:{line}:1: homepage must start with https://\n", "1 problem\n")
+    result = weekbot_command("content", "check")
+    assert result == CommandResult(1, f"{FLASK}:{line}:1: homepage must start with https://\n", "1 problem\n")
 
 
-def test_a_folder_can_be_named(weekbot_command: Shell, here: Path) -> None:
-    (here / "content").rename(here / "elsewhere")
+def test_a_folder_can_be_given(weekbot_command: Shell, working_directory: Path) -> None:
+    (working_directory / "content").rename(working_directory / "elsewhere")
     replace_line(Path("elsewhere/topics/flask.md"), "tags", "tags: x")
     replace_line(Path("elsewhere/topics/numpy.md"), "tags", "tags: x")
-    finished = weekbot_command("content", "check", "elsewhere")
-    assert [line.partition(":")[0] for line in finished.out.splitlines()] == [
+    result = weekbot_command("content", "check", "elsewhere")
+    assert [line.partition(":")[0] for line in result.out.splitlines()] == [
         "elsewhere/topics/flask.md",
         "elsewhere/topics/numpy.md",
     ]
-    assert (finished.code, finished.err) == (1, "2 problems\n")
+    assert (result.code, result.err) == (1, "2 problems\n")
 
 
-def test_github_shows_a_problem_beside_its_line(weekbot_command: Shell) -> None:
+def test_the_github_format_annotates_lines(weekbot_command: Shell) -> None:
     line = replace_line(FLASK, "homepage", "homepage: http://100%.org")
     related = replace_line(FLASK, "related", "related: [100%]")
-    finished = weekbot_command("content", "check", "--format", "github")
-    assert finished.code == 1
-    assert finished.out.splitlines() == [
+    result = weekbot_command("content", "check", "--format", "github")
+    assert result.code == 1
+    assert result.out.splitlines() == [
         f"::error file={FLASK},line={line},col=1::homepage must start with https://",
         f"::error file={FLASK},line={related},col=11::related: there is no topic 100%25",
         f"::error file={FLASK},line={related},col=11::related[1] must match ^[a-z0-9]+(-[a-z0-9]+)*$",
     ]
 
 
-def test_problems_as_json_can_be_read_by_a_machine(weekbot_command: Shell) -> None:
+def test_the_json_format_lists_problems(weekbot_command: Shell) -> None:
     line = replace_line(FLASK, "homepage", "homepage: http://example.org")
-    finished = weekbot_command("content", "check", "--format", "json")
+    result = weekbot_command("content", "check", "--format", "json")
     message = "homepage must start with https://"
-    assert finished.code == 1
-    assert json.loads(finished.out) == [{"path": str(FLASK), "line": line, "column": 1, "message": message}]
+    assert result.code == 1
+    assert json.loads(result.out) == [{"path": str(FLASK), "line": line, "column": 1, "message": message}]
 
 
 HOSTILE_KEY = r'"\e[2J\u202e\x7f\n::error::x": x'
-SHOWN_KEY = r"\x1b[2J\u202e\x7f\n::error::x is not a known key"
+ESCAPED_KEY = r"\x1b[2J\u202e\x7f\n::error::x is not a known key"
 
 
 def test_no_format_lets_a_file_control_the_terminal(weekbot_command: Shell) -> None:
     line = replace_line(FLASK, "tags", HOSTILE_KEY)
-    assert weekbot_command("content", "check").out == f"{FLASK}:{line}:1: {SHOWN_KEY}\n"
-    github = f"::error file={FLASK},line={line},col=1::{SHOWN_KEY}\n"
+    assert weekbot_command("content", "check").out == f"{FLASK}:{line}:1: {ESCAPED_KEY}\n"
+    github = f"::error file={FLASK},line={line},col=1::{ESCAPED_KEY}\n"
     assert weekbot_command("content", "check", "--format", "github").out == github
-    written = weekbot_command("content", "check", "--format", "json").out
-    assert all(character == "\n" or character.isprintable() for character in written)
-    assert json.loads(written)[0]["message"] == "\x1b[2J\u202e\x7f\n::error::x is not a known key"
+    output = weekbot_command("content", "check", "--format", "json").out
+    assert all(character == "\n" or character.isprintable() for character in output)
+    assert json.loads(output)[0]["message"] == "\x1b[2J\u202e\x7f\n::error::x is not a known key"
 
 
-def test_a_file_cannot_control_a_terminal_with_colours(weekbot_command: Shell) -> None:
+def test_a_file_cannot_control_a_colour_terminal(weekbot_command: Shell) -> None:
     replace_line(FLASK, "tags", HOSTILE_KEY)
-    assert SHOWN_KEY in re.sub(r"\x1b\[\d*m", "", on_a_terminal())
+    assert ESCAPED_KEY in re.sub(r"\x1b\[\d*m", "", on_a_terminal())
 
 
 @pytest.mark.parametrize("command", [["content", "list"], ["content", "test"], ["content", "plan"]], ids=" ".join)
 def test_an_error_that_quotes_a_file_cannot_control_the_terminal(weekbot_command: Shell, command: list[str]) -> None:
     replace_line(FLASK, "tags", HOSTILE_KEY)
-    finished = weekbot_command(*command)
-    assert_one_sentence(finished)
-    assert SHOWN_KEY in finished.err
+    result = weekbot_command(*command)
+    assert_one_sentence(result)
+    assert ESCAPED_KEY in result.err
 
 
 def test_an_error_that_quotes_an_argument_cannot_control_the_terminal(weekbot_command: Shell) -> None:
-    finished = weekbot_command("content", "plan", "\x1b[2J")
-    assert_one_sentence(finished)
-    assert finished.err.startswith(r"There is no track \x1b[2J;")
+    result = weekbot_command("content", "plan", "\x1b[2J")
+    assert_one_sentence(result)
+    assert result.err.startswith(r"There is no track \x1b[2J;")
 
 
-def test_a_files_name_cannot_control_the_terminal(weekbot_command: Shell) -> None:
+def test_a_file_name_cannot_control_the_terminal(weekbot_command: Shell) -> None:
     FLASK.with_name("a\x1b\n\u202e.md").write_bytes(b"")
     for form in ("text", "github", "json"):
-        written = weekbot_command("content", "check", "--format", form).out
-        assert r"a\x1b\n\u202e.md" in written.replace(r"\u001b", r"\x1b")
-        assert all(character == "\n" or character.isprintable() for character in written)
+        output = weekbot_command("content", "check", "--format", form).out
+        assert r"a\x1b\n\u202e.md" in output.replace(r"\u001b", r"\x1b")
+        assert all(character == "\n" or character.isprintable() for character in output)
 
 
-def test_no_problems_as_json_are_an_empty_list(weekbot_command: Shell) -> None:
-    finished = weekbot_command("content", "check", "--format", "json")
-    assert (finished.code, json.loads(finished.out)) == (0, [])
+def test_the_json_format_without_problems_is_an_empty_list(weekbot_command: Shell) -> None:
+    result = weekbot_command("content", "check", "--format", "json")
+    assert (result.code, json.loads(result.out)) == (0, [])
 
 
 def on_a_terminal(**environment: str) -> str:
@@ -201,12 +201,12 @@ def on_a_terminal(**environment: str) -> str:
         check=False,
     )
     os.close(other_end)
-    written = os.read(terminal, 10_000).decode().replace("\r\n", "\n")
+    output = os.read(terminal, 10_000).decode().replace("\r\n", "\n")
     os.close(terminal)
-    return written
+    return output
 
 
-def test_problems_are_coloured_on_a_terminal_and_nowhere_else(weekbot_command: Shell) -> None:
+def test_problems_are_coloured_only_on_a_terminal(weekbot_command: Shell) -> None:
     line = replace_line(FLASK, "homepage", "homepage: http://example.org")
     plain = f"{FLASK}:{line}:1: homepage must start with https://\n"
     coloured = on_a_terminal()
@@ -216,9 +216,9 @@ def test_problems_are_coloured_on_a_terminal_and_nowhere_else(weekbot_command: S
     assert weekbot_command("content", "check").out == plain
 
 
-def test_a_folder_that_is_not_there_is_a_problem(weekbot_command: Shell) -> None:
-    finished = weekbot_command("content", "check", "nowhere")
-    assert finished == CommandResult(
+def test_a_missing_folder_is_a_problem(weekbot_command: Shell) -> None:
+    result = weekbot_command("content", "check", "nowhere")
+    assert result == CommandResult(
         1, "nowhere:1:1: no topics here; expected topics/*.md and tracks.yaml\n", "1 problem\n"
     )
 
@@ -226,22 +226,22 @@ def test_a_folder_that_is_not_there_is_a_problem(weekbot_command: Shell) -> None
 # content list and plan
 
 
-def test_list_names_each_topic_with_its_category_and_tracks_in_reading_order(
+def test_list_shows_each_topic_with_its_category_and_tracks_in_reading_order(
     weekbot_command: Shell, library: Library
 ) -> None:
-    finished = weekbot_command("content", "list")
-    rows = [re.split(r" {2,}", line) for line in finished.out.splitlines()]
-    assert (finished.code, finished.err) == (0, "")
+    result = weekbot_command("content", "list")
+    rows = [re.split(r" {2,}", line) for line in result.out.splitlines()]
+    assert (result.code, result.err) == (0, "")
     assert [row[0] for row in rows] == list(library.topics)
     assert ["flask", "web", "web, everything"] in rows
     assert ["robot-framework", "testing", "testing, beyond-web, everything"] in rows
 
 
-def test_plan_shows_a_topic_for_each_coming_week_and_goes_round(weekbot_command: Shell, library: Library) -> None:
-    finished = weekbot_command("content", "plan", "start-here", "--weeks", "6", "--start", "2026-12-16")
+def test_plan_shows_a_topic_for_each_week_and_repeats_the_track(weekbot_command: Shell, library: Library) -> None:
+    result = weekbot_command("content", "plan", "start-here", "--weeks", "6", "--start", "2026-12-16")
     titles = [library.topics[slug].title for slug in library.tracks["start-here"].topics]
-    assert finished.code == 0
-    assert finished.out.splitlines() == [
+    assert result.code == 0
+    assert result.out.splitlines() == [
         f"2026-W51  2026-12-14  {titles[0]}",
         f"2026-W52  2026-12-21  {titles[1]}",
         f"2026-W53  2026-12-28  {titles[2]}",
@@ -251,44 +251,44 @@ def test_plan_shows_a_topic_for_each_coming_week_and_goes_round(weekbot_command:
     ]
 
 
-def test_plan_shows_twelve_weeks_of_everything_unless_told_otherwise(weekbot_command: Shell, library: Library) -> None:
+def test_plan_shows_twelve_weeks_of_everything_by_default(weekbot_command: Shell, library: Library) -> None:
     planned = [line.split("  ")[2] for line in weekbot_command("content", "plan").out.splitlines()]
     assert planned == [topic.title for topic in library.topics.values()][:12]
 
 
-def test_a_plan_of_an_unknown_track_names_the_tracks_there_are(weekbot_command: Shell, library: Library) -> None:
-    finished = weekbot_command("content", "plan", "cobol")
-    assert_one_sentence(finished)
-    assert finished.err == f"There is no track cobol; choose one of {', '.join(library.tracks)}.\n"
+def test_a_plan_of_an_unknown_track_lists_the_existing_tracks(weekbot_command: Shell, library: Library) -> None:
+    result = weekbot_command("content", "plan", "cobol")
+    assert_one_sentence(result)
+    assert result.err == f"There is no track cobol; choose one of {', '.join(library.tracks)}.\n"
 
 
-def test_a_plan_beyond_the_calendar_is_no_traceback(weekbot_command: Shell) -> None:
+def test_a_plan_beyond_the_calendar_has_no_traceback(weekbot_command: Shell) -> None:
     assert weekbot_command("content", "plan", "--start", "9999-12-30").code in (1, 2)
 
 
 @pytest.mark.parametrize("command", ["list", "plan"])
-def test_what_needs_whole_content_names_its_problems(weekbot_command: Shell, command: str) -> None:
+def test_commands_that_need_valid_content_report_its_problems(weekbot_command: Shell, command: str) -> None:
     line = replace_line(FLASK, "homepage", "homepage: http://example.org")
-    finished = weekbot_command("content", command)
-    assert_one_sentence(finished)
-    assert finished.err == f"{FLASK}:{line}:1: homepage must start with https://\n"
+    result = weekbot_command("content", command)
+    assert_one_sentence(result)
+    assert result.err == f"{FLASK}:{line}:1: homepage must start with https://\n"
 
 
 # content new
 
 
 @pytest.mark.parametrize("concept", [False, True])
-def test_a_new_topic_reports_only_what_is_to_be_filled_in(weekbot_command: Shell, concept: bool) -> None:
+def test_a_new_topic_reports_only_missing_contents(weekbot_command: Shell, concept: bool) -> None:
     path = Path("content/topics/my-topic.md")
-    finished = weekbot_command("content", "new", "my-topic", *(["--concept"] if concept else []))
-    assert (finished.code, finished.err) == (0, "")
-    assert str(path) in finished.out
+    result = weekbot_command("content", "new", "my-topic", *(["--concept"] if concept else []))
+    assert (result.code, result.err) == (0, "")
+    assert str(path) in result.out
     assert "title: My topic" in path.read_text()
     reported = weekbot_command("content", "check").out.splitlines()
     assert all(line.startswith(f"{path}:") for line in reported)
-    told = " ".join(line.partition(": ")[2] for line in reported)
+    messages = " ".join(line.partition(": ")[2] for line in reported)
     for part in ("category", "summary", "sources[1]", "What it is", "The week[1]", "The week[7]", "tracks.yaml"):
-        assert part in told
+        assert part in messages
     for part in (
         "package",
         "homepage",
@@ -298,15 +298,15 @@ def test_a_new_topic_reports_only_what_is_to_be_filled_in(weekbot_command: Shell
         "When to choose it",
         "First steps.example",
     ):
-        assert (part in told) is not concept
-    assert ("Why it matters" in told) is concept
+        assert (part in messages) is not concept
+    assert ("Why it matters" in messages) is concept
     for wrong in ("unknown", "not a known key", "out of order", "twice", "YAML", "is missing", "title", "reviewed"):
-        assert wrong not in told
+        assert wrong not in messages
 
 
 @pytest.mark.parametrize("concept", [False, True])
-def test_a_new_topic_that_is_filled_in_is_well(weekbot_command: Shell, concept: bool) -> None:
-    """The parts are those of an existing topic, so the scaffold lacks none."""
+def test_a_completed_new_topic_is_valid(weekbot_command: Shell, concept: bool) -> None:
+    """The contents are copied from an existing topic, so the scaffold must have every part."""
     weekbot_command("content", "new", "my-topic", *(["--concept"] if concept else []))
     model = Path("content/topics") / ("what-is-a-framework.md" if concept else "flask.md")
     path = Path("content/topics/my-topic.md")
@@ -325,38 +325,40 @@ def test_a_new_topic_that_is_filled_in_is_well(weekbot_command: Shell, concept: 
     assert "my-topic" in weekbot_command("content", "list").out
 
 
-def test_a_taken_slug_leaves_its_file_alone(weekbot_command: Shell) -> None:
+def test_an_existing_slug_is_not_overwritten(weekbot_command: Shell) -> None:
     before = FLASK.read_bytes()
-    finished = weekbot_command("content", "new", "flask")
-    assert_one_sentence(finished)
-    assert finished.err == f"{FLASK} already exists; edit it, or choose another slug.\n"
+    result = weekbot_command("content", "new", "flask")
+    assert_one_sentence(result)
+    assert result.err == f"{FLASK} already exists; edit it, or choose another slug.\n"
     assert FLASK.read_bytes() == before
 
 
-def test_a_new_topic_reports_all_that_is_to_be_filled_in(weekbot_command: Shell) -> None:
+def test_a_new_topic_reports_all_missing_contents(weekbot_command: Shell) -> None:
     weekbot_command("content", "new", "my-topic")
-    told = weekbot_command("content", "check").out
+    messages = weekbot_command("content", "check").out
     for part in ("First steps.install", "Discuss", "Quiz.question", "Quiz.why"):
-        assert part in told
+        assert part in messages
 
 
 @pytest.mark.parametrize("slug", ["My-Topic", "my topic", "../evil", "a/b", "-", "a--b", "ä", "", "x" * 41, "a\n"])
-def test_a_bad_slug_is_refused_and_nothing_is_written(weekbot_command: Shell, here: Path, slug: str) -> None:
-    before = sorted(here.rglob("*"))
-    finished = weekbot_command("content", "new", "--", slug)
-    assert finished.code == 1
-    assert "isn't a slug. Use lowercase letters, digits and hyphens, such as my-topic." in finished.err
-    assert sorted(here.rglob("*")) == before
-
-
-def test_a_folder_that_cannot_be_written_is_named(
-    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, here: Path
+def test_an_invalid_slug_is_rejected_and_nothing_is_written(
+    weekbot_command: Shell, working_directory: Path, slug: str
 ) -> None:
-    (here / "file").write_text("")
+    before = sorted(working_directory.rglob("*"))
+    result = weekbot_command("content", "new", "--", slug)
+    assert result.code == 1
+    assert "isn't a slug. Use lowercase letters, digits and hyphens, such as my-topic." in result.err
+    assert sorted(working_directory.rglob("*")) == before
+
+
+def test_a_file_as_the_content_folder_is_reported(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, working_directory: Path
+) -> None:
+    (working_directory / "file").write_text("")
     monkeypatch.setenv("WEEKBOT_CONTENT_DIR", "file")
-    finished = weekbot_command("content", "new", "my-topic")
-    assert_one_sentence(finished)
-    assert finished.err == "file isn't a folder; check WEEKBOT_CONTENT_DIR.\n"
+    result = weekbot_command("content", "new", "my-topic")
+    assert_one_sentence(result)
+    assert result.err == "file isn't a folder; check WEEKBOT_CONTENT_DIR.\n"
 
 
 # content schema
@@ -364,10 +366,10 @@ def test_a_folder_that_cannot_be_written_is_named(
 
 @pytest.fixture
 def schema(weekbot_command: Shell) -> jsonschema_rs.Draft202012Validator:
-    finished = weekbot_command("content", "schema")
-    assert (finished.code, finished.err) == (0, "")
-    assert jsonschema_rs.meta.is_valid(json.loads(finished.out))
-    return jsonschema_rs.Draft202012Validator(json.loads(finished.out), validate_formats=True)
+    result = weekbot_command("content", "schema")
+    assert (result.code, result.err) == (0, "")
+    assert jsonschema_rs.meta.is_valid(json.loads(result.out))
+    return jsonschema_rs.Draft202012Validator(json.loads(result.out), validate_formats=True)
 
 
 def test_the_schema_in_the_content_folder_is_the_current_one(weekbot_command: Shell) -> None:
@@ -375,7 +377,7 @@ def test_the_schema_in_the_content_folder_is_the_current_one(weekbot_command: Sh
 
 
 @pytest.mark.parametrize("concept", [False, True])
-def test_every_topic_and_the_scaffold_tell_editors_of_the_schema(weekbot_command: Shell, concept: bool) -> None:
+def test_every_topic_and_the_scaffold_reference_the_schema(weekbot_command: Shell, concept: bool) -> None:
     weekbot_command("content", "new", "my-topic", *(["--concept"] if concept else []))
     for path in originals():
         modeline = path.read_text("utf-8").split("\n")[1]
@@ -383,7 +385,7 @@ def test_every_topic_and_the_scaffold_tell_editors_of_the_schema(weekbot_command
 
 
 def originals() -> list[Path]:
-    """The files of topics, without their translations."""
+    """Return the topic files, without translations."""
     return [path for path in sorted(Path("content/topics").glob("*.md")) if "." not in path.stem]
 
 
@@ -422,13 +424,13 @@ def test_the_schema_accepts_every_real_topic(schema: jsonschema_rs.Draft202012Va
     ],
     ids=str,
 )
-def test_the_schema_refuses_a_mistake(schema: jsonschema_rs.Draft202012Validator, mistake: dict[str, Any]) -> None:
+def test_the_schema_rejects_a_mistake(schema: jsonschema_rs.Draft202012Validator, mistake: dict[str, Any]) -> None:
     assert schema.is_valid(front_matter(FLASK))
     assert not schema.is_valid(front_matter(FLASK) | mistake)
 
 
 @pytest.mark.parametrize("key", ["title", "category", "summary", "package", "homepage", "sources", "python"])
-def test_the_schema_misses_a_missing_key(schema: jsonschema_rs.Draft202012Validator, key: str) -> None:
+def test_the_schema_requires_a_key(schema: jsonschema_rs.Draft202012Validator, key: str) -> None:
     facts = front_matter(FLASK)
     del facts[key]
     assert not schema.is_valid(facts)
@@ -437,34 +439,34 @@ def test_the_schema_misses_a_missing_key(schema: jsonschema_rs.Draft202012Valida
 # the database
 
 
-def test_db_upgrade_makes_the_database_and_can_be_repeated(weekbot_command: Shell, here: Path) -> None:
+def test_db_upgrade_creates_the_database_and_can_be_repeated(weekbot_command: Shell, working_directory: Path) -> None:
     for _ in range(2):
         assert weekbot_command("db", "upgrade") == CommandResult(0, "The database is up to date.\n", "")
-    assert (here / "weekbot.db").is_file()
-    with sqlite3.connect(here / "weekbot.db") as connection:
+    assert (working_directory / "weekbot.db").is_file()
+    with sqlite3.connect(working_directory / "weekbot.db") as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.close()
     assert {"subscriptions", "deliveries", "guilds"} <= tables
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"], ["run"]], ids=" ".join)
-def test_a_database_from_a_newer_version_is_left_alone(
-    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, here: Path, command: list[str]
+def test_a_database_from_a_newer_version_is_not_changed(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, working_directory: Path, command: list[str]
 ) -> None:
-    asyncio.run(from_the_future(here / "weekbot.db"))
-    before = (here / "weekbot.db").read_bytes()
+    asyncio.run(create_future_database(working_directory / "weekbot.db"))
+    before = (working_directory / "weekbot.db").read_bytes()
     monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", TOKEN)
     monkeypatch.setenv("WEEKBOT_DISCORD_API_URL", "http://127.0.0.1:9")
-    finished = weekbot_command(*command)
-    assert_one_sentence(finished)
-    assert "from a newer weekbot" in finished.err
-    assert "9999" in finished.err
-    assert TOKEN not in finished.err
-    assert (here / "weekbot.db").read_bytes() == before
+    result = weekbot_command(*command)
+    assert_one_sentence(result)
+    assert "from a newer weekbot" in result.err
+    assert "9999" in result.err
+    assert TOKEN not in result.err
+    assert (working_directory / "weekbot.db").read_bytes() == before
 
 
-async def from_the_future(path: Path) -> None:
-    await upgraded(f"sqlite:///{path}")
+async def create_future_database(path: Path) -> None:
+    await upgrade(f"sqlite:///{path}")
     database = Database(f"sqlite:///{path}")
     async with database.write() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -479,18 +481,18 @@ async def from_the_future(path: Path) -> None:
         f"mysql://user:{TOKEN}@host/db",
     ],
 )
-def test_a_database_that_cannot_be_used_is_one_sentence(
+def test_an_unusable_database_is_reported_in_one_sentence(
     weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
-    finished = weekbot_command("db", "upgrade")
-    assert_one_sentence(finished)
-    assert "WEEKBOT_DATABASE_URL" in finished.err
-    assert TOKEN not in finished.err
+    result = weekbot_command("db", "upgrade")
+    assert_one_sentence(result)
+    assert "WEEKBOT_DATABASE_URL" in result.err
+    assert TOKEN not in result.err
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/weekbot.db", "sqlite:///content"])
-def test_a_database_that_cannot_be_opened_is_one_sentence(
+def test_a_database_that_cannot_be_opened_is_reported_in_one_sentence(
     weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     crashes: list[object] = []
@@ -501,13 +503,13 @@ def test_a_database_that_cannot_be_opened_is_one_sentence(
     # Chance decides whether the thread or the loop ends first; in this many runs, the thread is last at least once.
     for _ in range(60):
         with pytest.raises(WeekbotError):
-            asyncio.run(upgraded(url))
+            asyncio.run(upgrade(url))
     for thread in set(threading.enumerate()) - before:
         thread.join()
     assert crashes == []
 
 
-async def upgraded(url: str) -> None:
+async def upgrade(url: str) -> None:
     database = Database(url)
     try:
         await database.upgrade()
@@ -516,39 +518,39 @@ async def upgraded(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", [f"postgresql://user@host:{TOKEN}/db", "sqlite://host/weekbot.db"])
-def test_a_url_that_sqlalchemy_cannot_take_apart_is_one_sentence(
+def test_an_invalid_database_url_is_reported_in_one_sentence(
     weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
-    finished = weekbot_command("db", "upgrade")
-    assert_one_sentence(finished)
-    assert TOKEN not in finished.err
+    result = weekbot_command("db", "upgrade")
+    assert_one_sentence(result)
+    assert TOKEN not in result.err
 
 
-# run, and the rest
+# run and other commands
 
 
 @pytest.mark.parametrize("token", [None, "", "  "])
 def test_run_without_a_token_names_the_variable(
-    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, here: Path, token: str | None
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, working_directory: Path, token: str | None
 ) -> None:
     if token is not None:
         monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", token)
-    finished = weekbot_command("run")
-    assert_one_sentence(finished)
-    assert finished.err.startswith("WEEKBOT_DISCORD_TOKEN is not set. ")
-    assert not (here / "weekbot.db").exists()
+    result = weekbot_command("run")
+    assert_one_sentence(result)
+    assert result.err.startswith("WEEKBOT_DISCORD_TOKEN is not set. ")
+    assert not (working_directory / "weekbot.db").exists()
 
 
 @pytest.mark.parametrize("command", [["run"], ["db", "upgrade"], ["content", "list"]], ids=" ".join)
-def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
-    weekbot_command: Shell, here: Path, command: list[str]
+def test_an_invalid_setting_is_reported_without_its_value(
+    weekbot_command: Shell, working_directory: Path, command: list[str]
 ) -> None:
-    (here / ".env").write_text(f"WEEKBOT_SHARD_COUNT={TOKEN}\nWEEKBOT_DISCORD_TOKEN={TOKEN}\n")
-    finished = weekbot_command(*command)
-    assert_one_sentence(finished)
-    assert finished.err.startswith("WEEKBOT_SHARD_COUNT: ")
-    assert TOKEN not in finished.err
+    (working_directory / ".env").write_text(f"WEEKBOT_SHARD_COUNT={TOKEN}\nWEEKBOT_DISCORD_TOKEN={TOKEN}\n")
+    result = weekbot_command(*command)
+    assert_one_sentence(result)
+    assert result.err.startswith("WEEKBOT_SHARD_COUNT: ")
+    assert TOKEN not in result.err
 
 
 @pytest.mark.parametrize(
@@ -569,14 +571,14 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
     ids=" ".join,
 )
 def test_wrong_usage_exits_with_2(weekbot_command: Shell, arguments: list[str]) -> None:
-    finished = weekbot_command(*arguments)
-    assert finished.code == 2
-    assert "Traceback" not in finished.err
-    assert "Usage" in finished.err + finished.out
+    result = weekbot_command(*arguments)
+    assert result.code == 2
+    assert "Traceback" not in result.err
+    assert "Usage" in result.err + result.out
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["content", "-h"], ["content", "check", "-h"], ["db", "-h"]])
-def test_help_is_there_for_every_command(arguments: list[str]) -> None:
+def test_every_command_has_help(arguments: list[str]) -> None:
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0
     assert "Usage" in result.stdout

@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from discord_server import Channel, DiscordServer
-from fakes import SLOT, Bot, FakeBoard
+from fakes import SLOT, Bot, FakeNoticeSender
 from test_attempts import told_of
 from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, RetryableError
@@ -86,7 +86,7 @@ async def send(client: discord.Client, channel: Channel, seconds: float) -> None
 
 async def sent(server: DiscordServer, client: discord.Client) -> int:
     """Return the number of messages sent."""
-    await client.application_info()  # by now
+    await client.application_info()  # all previous requests are counted
     return len(server.sent("POST", "/channels/{channel_id}/messages"))
 
 
@@ -126,7 +126,7 @@ def frozen_after(monkeypatch: pytest.MonkeyPatch, store: object, name: str, free
     method: Callable[..., Awaitable[Any]] = getattr(store, name)
     frozen = False
 
-    async def called(*arguments: Any, **options: Any) -> Any:
+    async def call_and_freeze(*arguments: Any, **options: Any) -> Any:
         nonlocal frozen
         result = await method(*arguments, **options)
         if not frozen:
@@ -134,13 +134,13 @@ def frozen_after(monkeypatch: pytest.MonkeyPatch, store: object, name: str, free
             freeze()
         return result
 
-    monkeypatch.setattr(store, name, called)
+    monkeypatch.setattr(store, name, call_and_freeze)
 
 
-async def test_an_attempt_after_its_deadline_is_left_to_the_next(bot: Bot) -> None:
+async def test_an_attempt_after_its_deadline_sends_nothing(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT
-    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.live_library.current), SLOT)
     (delivery,) = await bot.process.deliveries.claim(SLOT, LEASE, 1)
     await bot.process.poster.attempt(delivery, from_now(-0.1))
 
@@ -158,12 +158,12 @@ async def test_a_process_frozen_after_the_claim_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
-    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.live_library.current), SLOT)
     frozen_after(monkeypatch, bot.process.deliveries, "claim", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
 
-    assert (await bot.last()).attempts == 2  # the first of which sent nothing
+    assert (await bot.last()).attempts == 2  # the first one sent nothing
     assert bot.clock.now() >= SLOT + LEASE
     assert (bot.sender.sends, bot.topics()) == (1, ["flask"])
 
@@ -191,20 +191,20 @@ async def test_a_process_frozen_after_a_look_up_sends_nothing(
     frozen_after(monkeypatch, bot.process.deliveries, "restart", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(minutes=3))
+    await bot.tick_until(SLOT + timedelta(minutes=3))
 
-    assert (await bot.last()).attempts == 3  # one was cut, one looked up and was frozen
+    assert (await bot.last()).attempts == 3  # one was cut, and one was frozen after its look-up
     assert bot.sender.look_ups == 1
     assert bot.topics() == ["flask"]
 
 
-async def test_a_notice_after_its_deadline_is_left_to_the_next_attempt(
-    bot: Bot, board: FakeBoard, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
+async def test_a_notice_after_its_deadline_is_sent_by_the_next_attempt(
+    bot: Bot, notice_sender: FakeNoticeSender, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await told_of(bot.process.database, await bot.subscribe())
     frozen_after(monkeypatch, bot.process.notices, "claim", lambda: freeze(NOTICE_LEASE.total_seconds()))
 
     await bot.tick()
 
-    assert len(board.told) == 1
-    assert bot.clock.now() > SLOT - timedelta(hours=1)  # it had to be taken once more
+    assert len(notice_sender.sent) == 1
+    assert bot.clock.now() > SLOT - timedelta(hours=1)  # it was claimed again

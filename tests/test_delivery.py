@@ -1,4 +1,4 @@
-"""From a due slot to a post, whatever happens on the way: the dispatcher over a real database and a small Discord."""
+"""From a due slot to a post: the dispatcher with a real database and a fake sender."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -46,18 +46,18 @@ async def test_each_due_channel_gets_its_post_once(bot: Bot) -> None:
     assert bot.topics(OTHER) == ["dash"]
 
 
-async def test_what_was_posted_is_not_posted_again_after_a_restart(bot: Bot) -> None:
+async def test_a_post_is_not_repeated_after_a_restart(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
 
     await bot.process.restart()
     await bot.tick()
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
 
     assert bot.topics() == ["flask"]
 
 
-async def test_every_week_brings_the_next_topic(bot: Bot) -> None:
+async def test_every_week_has_the_next_topic(bot: Bot) -> None:
     await bot.subscribe()
 
     await bot.weeks(4)
@@ -66,13 +66,13 @@ async def test_every_week_brings_the_next_topic(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize("requests_per_second", [1, 48])
-async def test_more_channels_than_are_claimed_or_in_flight_at_once_are_all_served_in_one_tick(
+async def test_one_tick_posts_in_more_channels_than_one_claim_or_the_flight_limit(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, requests_per_second: float
 ) -> None:
     monkeypatch.setattr("weekbot.delivery.due_posts.CLAIMED_AT_ONCE", 5)
     for channel_id in range(100, 123):
         await bot.subscribe(channel_id, pin=True)
-    slow = bot.another(bot.sender, requests_per_second=requests_per_second)
+    slow = bot.another_process(bot.sender, requests_per_second=requests_per_second)
     bot.clock.instant = SLOT
 
     await slow.dispatcher.run()
@@ -82,7 +82,7 @@ async def test_more_channels_than_are_claimed_or_in_flight_at_once_are_all_serve
     assert len(bot.sender.steps) == 23
 
 
-async def test_a_slot_within_the_minute_is_not_left_to_the_next_tick(bot: Bot) -> None:
+async def test_a_retry_within_the_minute_is_not_left_to_the_next_tick(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN]
 
@@ -95,7 +95,7 @@ async def test_a_slot_within_the_minute_is_not_left_to_the_next_tick(bot: Bot) -
 # Late
 
 
-async def test_a_slot_that_passed_while_the_bot_was_down_is_posted_late_once(bot: Bot) -> None:
+async def test_a_slot_during_downtime_is_posted_late_once(bot: Bot) -> None:
     await bot.subscribe()
 
     await bot.tick(SLOT + timedelta(hours=2))
@@ -105,7 +105,7 @@ async def test_a_slot_that_passed_while_the_bot_was_down_is_posted_late_once(bot
     assert (await bot.last()).state is State.SENT
 
 
-async def test_a_slot_that_passed_too_long_ago_is_missed_and_its_topic_stays_next(bot: Bot) -> None:
+async def test_a_slot_beyond_the_catch_up_time_is_missed_and_its_topic_stays_next(bot: Bot) -> None:
     await bot.subscribe()
 
     await bot.tick(SLOT + timedelta(hours=30))
@@ -117,7 +117,7 @@ async def test_a_slot_that_passed_too_long_ago_is_missed_and_its_topic_stays_nex
 
 
 @pytest.mark.parametrize(("late", "topics"), [(timedelta(), ["flask"]), (timedelta(seconds=1), [])])
-async def test_the_catch_up_time_is_kept_to_the_second(bot: Bot, late: timedelta, topics: list[str]) -> None:
+async def test_the_catch_up_time_is_exact_to_the_second(bot: Bot, late: timedelta, topics: list[str]) -> None:
     await bot.subscribe()
 
     await bot.tick(SLOT + timedelta(hours=24) + late)
@@ -125,7 +125,7 @@ async def test_the_catch_up_time_is_kept_to_the_second(bot: Bot, late: timedelta
     assert bot.topics() == topics
 
 
-async def test_weeks_that_were_missed_are_not_made_up_for(bot: Bot) -> None:
+async def test_missed_weeks_are_not_made_up_for(bot: Bot) -> None:
     await bot.subscribe()
 
     await bot.tick(SLOT + timedelta(weeks=5, hours=3))
@@ -147,47 +147,47 @@ async def test_a_chosen_topic_whose_slot_was_missed_is_still_chosen(bot: Bot) ->
 # Temporary failures
 
 
-async def test_a_temporary_failure_is_tried_again_until_it_is_over(bot: Bot) -> None:
+async def test_a_temporary_failure_is_retried_until_it_ends(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN] * 8
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert bot.sender.sends == 9
     assert 0 < bot.sender.look_ups < 9  # once Discord may have forgotten a nonce that another ledger used
 
 
-async def test_a_step_whose_history_cannot_be_read_is_given_up(bot: Bot) -> None:
+async def test_a_step_with_an_unreadable_history_is_abandoned_at_last(bot: Bot) -> None:
     await bot.subscribe(thread=True)
     bot.sender.following = [HistoryUnreadableError("Read Message History is missing")] * 10
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(days=2))
+    await bot.tick_until(SLOT + timedelta(days=2))
     assert len(bot.sender.following) == 9
     failures = await bot.process.steps.failures([(await bot.last()).id])
     assert failures == {(await bot.last()).id: ["Read Message History is missing"]}
 
 
-async def test_pauses_grow_to_a_minute_and_a_half(bot: Bot) -> None:
+async def test_retry_pauses_grow_to_a_minute_and_a_half(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN] * 1000
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     first_hour = bot.sender.sends
-    await bot.ticks(SLOT + timedelta(hours=2))
+    await bot.tick_until(SLOT + timedelta(hours=2))
 
     assert 38 < first_hour < 55
     assert 32 <= bot.sender.sends - first_hour <= 53
 
 
-async def test_what_fails_until_the_catch_up_time_has_passed_is_missed_and_stays_next(bot: Bot) -> None:
+async def test_a_post_that_fails_for_the_whole_catch_up_time_is_missed_and_stays_next(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN_FOR_HOURS] * 100
 
-    await bot.ticks(SLOT + timedelta(hours=27))
+    await bot.tick_until(SLOT + timedelta(hours=27))
     bot.sender.before = []
     missed = await bot.last()
-    await bot.ticks(SLOT + timedelta(hours=40))
+    await bot.tick_until(SLOT + timedelta(hours=40))
     assert bot.topics() == []
     await bot.weeks(1)
 
@@ -195,24 +195,24 @@ async def test_what_fails_until_the_catch_up_time_has_passed_is_missed_and_stays
     assert bot.topics() == ["flask"]
 
 
-async def test_when_discord_says_how_long_to_wait_that_is_how_long(bot: Bot) -> None:
+async def test_the_pause_that_discord_requests_is_respected(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
 
-    await bot.ticks(SLOT + timedelta(minutes=29))
+    await bot.tick_until(SLOT + timedelta(minutes=29))
     assert bot.sender.sends == 1
-    await bot.ticks(SLOT + timedelta(minutes=31))
+    await bot.tick_until(SLOT + timedelta(minutes=31))
 
     assert bot.topics() == ["flask"]
 
 
-async def test_a_failure_survives_a_restart(bot: Bot) -> None:
+async def test_a_retry_survives_a_restart(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
 
     await bot.process.restart()
-    await bot.ticks(SLOT + timedelta(minutes=6))
+    await bot.tick_until(SLOT + timedelta(minutes=6))
 
     assert bot.topics() == ["flask"]
 
@@ -220,7 +220,7 @@ async def test_a_failure_survives_a_restart(bot: Bot) -> None:
 # Unknown outcomes
 
 
-async def test_a_cut_connection_is_tried_again_with_the_same_id_and_makes_one_post(bot: Bot) -> None:
+async def test_a_cut_connection_is_retried_with_the_same_id_and_makes_one_post(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT, CUT]
 
@@ -231,11 +231,11 @@ async def test_a_cut_connection_is_tried_again_with_the_same_id_and_makes_one_po
     assert (await bot.last()).state is State.SENT
 
 
-async def test_after_two_minutes_an_unknown_outcome_is_looked_up_before_it_is_sent_again(bot: Bot) -> None:
+async def test_an_unknown_outcome_is_looked_up_before_a_retry_after_two_minutes(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [CUT] * 7
 
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
 
     assert bot.topics() == ["flask"]
     assert bot.sender.look_ups >= 1
@@ -244,8 +244,8 @@ async def test_after_two_minutes_an_unknown_outcome_is_looked_up_before_it_is_se
 
 async def test_a_post_that_is_found_is_recorded_and_not_sent_again(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(minutes=5)
@@ -258,8 +258,8 @@ async def test_a_post_that_is_found_is_recorded_and_not_sent_again(bot: Bot) -> 
 
 async def test_a_post_that_is_not_found_is_sent(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_before = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_before = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(minutes=5)
@@ -268,10 +268,10 @@ async def test_a_post_that_is_not_found_is_sent(bot: Bot) -> None:
     assert bot.sender.look_ups == 1
 
 
-async def test_a_crash_less_than_two_minutes_ago_is_settled_by_the_nonce(bot: Bot) -> None:
+async def test_a_recent_crash_is_resolved_by_the_nonce(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
 
     await bot.tick(seconds=50)
 
@@ -280,10 +280,10 @@ async def test_a_crash_less_than_two_minutes_ago_is_settled_by_the_nonce(bot: Bo
     assert (await bot.last()).state is State.SENT
 
 
-async def test_an_attempt_that_may_still_be_in_flight_is_not_made_again(bot: Bot) -> None:
+async def test_an_attempt_that_may_be_in_flight_is_not_repeated(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     deliveries = bot.process.deliveries
 
     assert await deliveries.claim(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
@@ -292,7 +292,7 @@ async def test_an_attempt_that_may_still_be_in_flight_is_not_made_again(bot: Bot
 
 async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None:
     due = await bot.subscribe()
-    await bot.process.deliveries.claim_due([due], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([due], planner(bot.live_library.current), SLOT)
 
     await bot.process.restart()
     await bot.tick(SLOT + timedelta(hours=1))
@@ -300,16 +300,16 @@ async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None
     assert bot.topics() == ["flask"]
 
 
-async def test_where_the_history_cannot_be_read_a_post_of_unknown_outcome_is_never_sent_again(bot: Bot) -> None:
+async def test_a_post_with_an_unknown_outcome_is_never_repeated_if_the_history_is_unreadable(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
     bot.sender.finding = [UNREADABLE]
 
     await bot.tick(minutes=5)
     unverified = await bot.last()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["flask"]
     await bot.weeks(1)
 
@@ -317,37 +317,37 @@ async def test_where_the_history_cannot_be_read_a_post_of_unknown_outcome_is_nev
     assert bot.topics() == ["flask", "django"]
 
 
-async def test_a_look_up_that_fails_is_tried_again_before_anything_is_sent(bot: Bot) -> None:
+async def test_a_failed_look_up_is_retried_before_anything_is_sent(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
     bot.sender.finding = [DOWN, CUT, DOWN]
 
     await bot.tick(minutes=5)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (bot.sender.sends, bot.sender.look_ups) == (1, 4)
     assert (await bot.last()).state is State.SENT
 
 
-async def test_the_pauses_between_look_ups_grow_too(bot: Bot) -> None:
+async def test_the_pauses_between_look_ups_grow(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.finding = [DOWN] * 60
 
     await bot.tick(minutes=5)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.sender.look_ups < 55
 
 
-async def test_what_can_never_be_looked_up_ends_unverified(bot: Bot) -> None:
+async def test_a_post_that_cannot_be_looked_up_becomes_unverified(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
     bot.sender.finding = [DOWN] * 10
 
@@ -358,10 +358,10 @@ async def test_what_can_never_be_looked_up_ends_unverified(bot: Bot) -> None:
     assert bot.sender.sends == 1
 
 
-async def test_what_can_never_be_looked_up_says_why_also_where_discord_did_not_answer(bot: Bot) -> None:
+async def test_an_unverified_post_has_a_reason_even_without_a_response_from_discord(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.finding = [TimeoutError()] * 20
 
     await bot.tick(SLOT + timedelta(hours=25))
@@ -370,14 +370,14 @@ async def test_what_can_never_be_looked_up_says_why_also_where_discord_did_not_a
     assert (last.state, last.reason) == (State.UNVERIFIED, "Discord did not answer")
 
 
-def test_a_lease_is_longer_than_an_attempt_and_ends_while_discord_knows_the_nonce() -> None:
+def test_a_lease_is_longer_than_an_attempt_and_shorter_than_the_nonce() -> None:
     assert timedelta(seconds=ATTEMPT_SECONDS) < LEASE < FakeSender().nonce - timedelta(seconds=ATTEMPT_SECONDS)
 
 
-async def test_a_post_found_long_after_its_time_is_recorded(bot: Bot) -> None:
+async def test_a_post_that_is_found_long_after_its_slot_is_recorded(bot: Bot) -> None:
     await bot.subscribe(pin=True)
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT + timedelta(days=3))
@@ -387,10 +387,10 @@ async def test_a_post_found_long_after_its_time_is_recorded(bot: Bot) -> None:
     assert [name for name, _ in bot.sender.steps] == [StepName.PIN]
 
 
-async def test_a_post_that_was_not_made_and_is_too_late_is_missed(bot: Bot) -> None:
+async def test_a_post_that_was_not_sent_and_is_too_late_is_missed(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_before = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_before = {1}
+    await bot.tick_and_crash(SLOT)
 
     await bot.tick(SLOT + timedelta(days=3))
     missed = await bot.last()
@@ -400,25 +400,25 @@ async def test_a_post_that_was_not_made_and_is_too_late_is_missed(bot: Bot) -> N
     assert bot.topics() == ["flask"]
 
 
-async def test_a_refusal_after_an_unknown_outcome_is_looked_up_and_found_posted(bot: Bot) -> None:
+async def test_a_refusal_after_an_unknown_outcome_is_looked_up_and_the_post_found(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert ((await bot.last()).state, bot.sender.look_ups) == (State.SENT, 1)
     assert (await bot.subscription()).blocked is None
 
 
-async def test_a_refusal_after_an_unknown_outcome_blocks_where_nothing_was_posted(bot: Bot) -> None:
+async def test_a_refusal_after_an_unknown_outcome_blocks_if_nothing_was_posted(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [CUT, *[REFUSED] * 10]
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     last = await bot.last()
     assert bot.topics() == []
@@ -426,23 +426,23 @@ async def test_a_refusal_after_an_unknown_outcome_blocks_where_nothing_was_poste
     assert (bot.sender.sends, bot.sender.look_ups) == (3, 1)
 
 
-async def test_a_refusal_after_an_unknown_outcome_that_cannot_be_looked_up_leaves_the_post_unverified(bot: Bot) -> None:
+async def test_a_refusal_after_an_unknown_outcome_is_unverified_if_the_history_is_unreadable(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [CUT, REFUSED]
     bot.sender.finding = [HistoryUnreadableError("the history cannot be read")]
 
     await bot.tick(SLOT)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert (await bot.last()).state is State.UNVERIFIED
 
 
-async def test_a_post_that_somebody_removed_before_its_answer_counts_as_posted(bot: Bot) -> None:
+async def test_a_post_that_was_removed_before_its_response_counts_as_posted(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.after = [CUT]
     bot.sender.before = [None, GoneError()]
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     removed = await bot.last()
     await bot.weeks(1)
 
@@ -451,7 +451,7 @@ async def test_a_post_that_somebody_removed_before_its_answer_counts_as_posted(b
     assert [delivery for _, delivery in bot.sender.steps] == [bot.sender.posts[1][0]]
 
 
-async def test_after_a_refusal_with_an_unknown_outcome_the_next_topic_follows(bot: Bot) -> None:
+async def test_the_next_topic_follows_a_refusal_after_an_unknown_outcome(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
@@ -462,75 +462,75 @@ async def test_after_a_refusal_with_an_unknown_outcome_the_next_topic_follows(bo
     assert (await bot.subscription()).blocked is None
 
 
-async def test_dying_again_and_again_makes_one_post(bot: Bot) -> None:
+async def test_repeated_crashes_make_one_post(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_before, bot.sender.dies_after = {1, 3}, {2}
-    await bot.tick_and_die(SLOT)
-    await bot.tick_and_die(SLOT + timedelta(seconds=46))
-    await bot.tick_and_die(SLOT + timedelta(seconds=92))
+    bot.sender.crashes_before, bot.sender.crashes_after = {1, 3}, {2}
+    await bot.tick_and_crash(SLOT)
+    await bot.tick_and_crash(SLOT + timedelta(seconds=46))
+    await bot.tick_and_crash(SLOT + timedelta(seconds=92))
 
     bot.sender.forget_nonces()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
 
 
-# Crashes, at each place where something is recorded
+# Crashes before and after each transaction
 
 
-CHANGES = 11  # the claim, what was taken of each kind, and how each post, step and notice ended
+CHANGES = 11  # the claims of each kind, and the outcome of each post, step and notice
 
 
-async def died_in_a_full_tick(bot: Bot, **when: int) -> bool:
-    """Whether weekbot dies in a tick with a post and its three steps, a refusal and its notice."""
+async def crashed_in_a_full_tick(bot: Bot, **when: int) -> bool:
+    """Run a tick with a post and its three steps, a refusal and its notice; return whether weekbot crashed."""
     await bot.subscribe(publish=True, thread=True, pin=True)
     await bot.subscribe(OTHER)
     bot.sender.closed = {OTHER}
     bot.clock.instant = SLOT
-    bot.process.database.die(**when)
-    return await bot.sender.death.cuts_short(bot.process.dispatcher.run())
+    bot.process.database.crash_at(**when)
+    return await bot.sender.crash.interrupts(bot.process.dispatcher.run())
 
 
-async def test_a_full_tick_makes_as_many_changes_as_the_tests_below_let_it_die_at(bot: Bot) -> None:
-    assert not await died_in_a_full_tick(bot)
+async def test_a_full_tick_has_as_many_changes_as_the_crash_tests_assume(bot: Bot) -> None:
+    assert not await crashed_in_a_full_tick(bot)
     assert bot.process.database.changes == CHANGES
 
 
 @pytest.mark.parametrize("number", range(1, CHANGES + 1))
-@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("down_for", [timedelta(), timedelta(minutes=5)], ids=["at once", "later"])
-async def test_wherever_weekbot_dies_it_makes_one_post_each_step_and_one_notice(
-    bot: Bot, number: int, place: str, down_for: timedelta
+async def test_a_crash_at_any_change_makes_one_post_each_step_and_one_notice(
+    bot: Bot, number: int, moment: str, down_for: timedelta
 ) -> None:
-    assert await died_in_a_full_tick(bot, **{place: number})
+    assert await crashed_in_a_full_tick(bot, **{moment: number})
     await bot.process.restart()
     if down_for:
         bot.sender.forget_nonces()
-        bot.process.board.forget_nonces()
+        bot.process.notice_sender.forget_nonces()
 
     await bot.tick(SLOT + down_for)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
     assert set(bot.step_names()) == {StepName.THREAD, StepName.PIN, StepName.PUBLISH}
-    assert len(bot.step_names()) <= 4  # the one whose end was not recorded is carried out twice, which does no harm
+    assert len(bot.step_names()) <= 4  # a step whose outcome was not recorded is repeated, which is harmless
     assert (await bot.subscription()).pinned_message_id == 1000
     assert (await bot.last(OTHER)).state in (State.BLOCKED, State.UNVERIFIED)
-    assert len(bot.process.board.told) <= 1
+    assert len(bot.process.notice_sender.sent) <= 1
     if not down_for:
-        assert len(bot.process.board.told) == 1
+        assert len(bot.process.notice_sender.sent) == 1
 
 
 # Refusals
 
 
-async def test_a_refusal_blocks_with_its_reason_and_costs_one_request_a_week(bot: Bot) -> None:
+async def test_a_refusal_blocks_with_its_reason_and_causes_one_request_a_week(bot: Bot) -> None:
     subscription = await bot.subscribe(track="everything", ping_role_id=5, pin=True)
     bot.sender.before = [REFUSED, REFUSED]
 
-    await bot.ticks(SLOT + timedelta(hours=2))
+    await bot.tick_until(SLOT + timedelta(hours=2))
     blocked = await bot.subscription()
     assert bot.sender.sends == 1
     await bot.weeks(1)
@@ -542,7 +542,7 @@ async def test_a_refusal_blocks_with_its_reason_and_costs_one_request_a_week(bot
     assert bot.sender.sends == 2
 
 
-async def test_a_blocked_channel_comes_back_by_itself_with_the_topic_it_did_not_get(bot: Bot) -> None:
+async def test_a_blocked_channel_recovers_with_its_pending_topic(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [None, REFUSED, REFUSED]
 
@@ -562,7 +562,7 @@ async def test_a_chosen_topic_that_was_refused_is_still_chosen(bot: Bot) -> None
     assert bot.topics() == ["numpy", "flask"]
 
 
-async def test_one_channels_refusal_is_no_other_channels(bot: Bot) -> None:
+async def test_a_refusal_does_not_affect_other_channels(bot: Bot) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER)
     bot.sender.before = [REFUSED]
@@ -575,7 +575,7 @@ async def test_one_channels_refusal_is_no_other_channels(bot: Bot) -> None:
 # Steps after a post
 
 
-async def test_each_step_that_was_asked_for_is_made_once_and_no_other(bot: Bot) -> None:
+async def test_only_the_configured_steps_are_made_once_each(bot: Bot) -> None:
     await bot.subscribe(publish=True, thread=True)
 
     await bot.tick(SLOT)
@@ -586,7 +586,7 @@ async def test_each_step_that_was_asked_for_is_made_once_and_no_other(bot: Bot) 
     assert sorted(bot.step_names()) == [StepName.PUBLISH, StepName.THREAD]
 
 
-async def test_steps_are_made_in_their_order(bot: Bot) -> None:
+async def test_steps_are_made_in_order(bot: Bot) -> None:
     await bot.subscribe(publish=True, thread=True, pin=True)
 
     await bot.weeks(2)
@@ -594,20 +594,20 @@ async def test_steps_are_made_in_their_order(bot: Bot) -> None:
     assert bot.step_names() == [StepName.PUBLISH, StepName.THREAD, StepName.PIN] * 2
 
 
-async def test_steps_of_a_post_that_was_recorded_late_have_as_much_time_as_any(bot: Bot) -> None:
+async def test_steps_of_a_late_post_have_the_full_catch_up_time(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.following = [DOWN]
 
     await bot.tick(SLOT + timedelta(hours=23, minutes=59, seconds=59))
-    await bot.ticks(SLOT + timedelta(hours=25))
+    await bot.tick_until(SLOT + timedelta(hours=25))
 
     assert bot.step_names() == [StepName.PIN]
 
 
-async def test_steps_that_a_crash_left_are_made_after_the_restart(bot: Bot) -> None:
+async def test_steps_are_made_after_a_crash(bot: Bot) -> None:
     await bot.subscribe(publish=True, thread=True, pin=True)
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
 
     await bot.tick(minutes=1)
 
@@ -616,21 +616,21 @@ async def test_steps_that_a_crash_left_are_made_after_the_restart(bot: Bot) -> N
 
 
 @pytest.mark.parametrize("error", [DOWN, CUT], ids=["not sent", "unknown"])
-async def test_a_step_that_fails_for_a_while_is_tried_again_by_itself(bot: Bot, error: Exception) -> None:
+async def test_a_temporarily_failing_step_is_retried_without_another_post(bot: Bot, error: Exception) -> None:
     await bot.subscribe(publish=True, thread=True, pin=True)
     bot.sender.following = [None, error, error, error]
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert sorted(bot.step_names()) == [StepName.PIN, StepName.PUBLISH, StepName.THREAD]
 
 
-async def test_a_step_that_is_refused_is_given_up_with_its_reason_and_the_post_stays(bot: Bot) -> None:
+async def test_a_refused_step_is_abandoned_with_its_reason_and_the_post_stays(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.following = [PermanentError("weekbot may not pin")]
 
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     last = await bot.last()
     assert bot.topics() == ["flask"]
@@ -640,20 +640,20 @@ async def test_a_step_that_is_refused_is_given_up_with_its_reason_and_the_post_s
     assert (await bot.subscription()).blocked is None
 
 
-async def test_a_step_that_fails_until_the_catch_up_time_has_passed_is_given_up(bot: Bot) -> None:
+async def test_a_step_that_fails_for_the_whole_catch_up_time_is_abandoned(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.following = [DOWN_FOR_HOURS] * 100
 
-    await bot.ticks(SLOT + timedelta(hours=27))
+    await bot.tick_until(SLOT + timedelta(hours=27))
     left = len(bot.sender.following)
-    await bot.ticks(SLOT + timedelta(hours=40))
+    await bot.tick_until(SLOT + timedelta(hours=40))
 
     assert 80 < left < 100
     assert len(bot.sender.following) == left
     assert bot.topics() == ["flask"]
 
 
-async def test_the_pinned_post_is_remembered_and_a_failed_pin_is_not(bot: Bot) -> None:
+async def test_only_a_successful_pin_is_recorded(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     await bot.tick(SLOT)
     assert (await bot.subscription()).pinned_message_id == 1000
@@ -666,21 +666,21 @@ async def test_the_pinned_post_is_remembered_and_a_failed_pin_is_not(bot: Bot) -
     assert (await bot.subscription()).pinned_message_id == 1002
 
 
-async def test_a_step_needs_no_topic_that_has_left_the_content(bot: Bot) -> None:
+async def test_a_step_works_after_its_topic_was_removed_from_the_content(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.following = [DOWN]
     await bot.tick(SLOT)
-    bot.shelf.put("django")
+    bot.live_library.put("django")
 
     await bot.tick(minutes=5)
 
     assert bot.step_names() == [StepName.PIN]
 
 
-# What moderators ask for
+# Manual deliveries and choices
 
 
-async def test_a_skipped_topic_is_left_out_of_the_round(bot: Bot) -> None:
+async def test_a_skipped_topic_is_not_posted_in_the_round(bot: Bot) -> None:
     await bot.subscribe()
 
     skipped = await bot.skip()
@@ -701,7 +701,7 @@ async def test_a_chosen_topic_can_be_skipped(bot: Bot) -> None:
     assert bot.topics() == ["flask", "django", "dash"]
 
 
-async def test_a_post_outside_the_schedule_is_one_more_and_the_week_still_has_its_own(bot: Bot) -> None:
+async def test_a_manual_post_is_additional_to_the_weekly_one(bot: Bot) -> None:
     before = await bot.subscribe(pin=True)
 
     posted = await bot.post_now()
@@ -714,7 +714,7 @@ async def test_a_post_outside_the_schedule_is_one_more_and_the_week_still_has_it
     assert bot.step_names() == [StepName.PIN, StepName.PIN]
 
 
-async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(bot: Bot) -> None:
+async def test_no_manual_delivery_is_made_while_a_post_is_pending(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
     await bot.tick(SLOT)
@@ -727,7 +727,7 @@ async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(b
     assert bot.topics() == ["flask"]
 
 
-async def test_asking_many_times_at_once_makes_one_post(bot: Bot) -> None:
+async def test_simultaneous_manual_deliveries_make_one_post(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
 
@@ -738,7 +738,7 @@ async def test_asking_many_times_at_once_makes_one_post(bot: Bot) -> None:
     assert bot.topics() == ["flask"]
 
 
-async def test_a_post_by_hand_that_discord_does_not_take_now_is_made_by_a_later_tick(bot: Bot) -> None:
+async def test_a_failed_manual_delivery_is_retried_by_a_later_tick(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN]
 
@@ -750,7 +750,7 @@ async def test_a_post_by_hand_that_discord_does_not_take_now_is_made_by_a_later_
     assert bot.topics() == ["flask"]
 
 
-async def test_a_post_by_hand_that_is_refused_says_why(bot: Bot) -> None:
+async def test_a_refused_manual_delivery_has_a_reason(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [REFUSED]
 
@@ -760,7 +760,7 @@ async def test_a_post_by_hand_that_is_refused_says_why(bot: Bot) -> None:
     assert (posted.state, posted.reason) == (State.BLOCKED, "weekbot cannot see the channel")
 
 
-async def test_a_post_by_hand_at_the_very_instant_of_the_slot_does_not_take_its_place(bot: Bot) -> None:
+async def test_a_manual_delivery_at_the_slots_instant_does_not_replace_the_weekly_post(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT
 
@@ -770,7 +770,7 @@ async def test_a_post_by_hand_at_the_very_instant_of_the_slot_does_not_take_its_
     assert bot.topics() == ["flask", "django"]
 
 
-async def test_a_chosen_topic_is_used_once_and_the_order_goes_on(bot: Bot) -> None:
+async def test_a_chosen_topic_is_used_once_and_the_order_continues(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(1)
     await bot.choose("dash")
@@ -780,7 +780,7 @@ async def test_a_chosen_topic_is_used_once_and_the_order_goes_on(bot: Bot) -> No
     assert bot.topics() == ["flask", "dash", "django", "numpy"]
 
 
-async def test_a_topic_that_was_had_can_be_chosen_again(bot: Bot) -> None:
+async def test_a_used_topic_can_be_chosen_again(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(2)
     await bot.choose("flask")
@@ -790,11 +790,11 @@ async def test_a_topic_that_was_had_can_be_chosen_again(bot: Bot) -> None:
     assert bot.topics() == ["flask", "django", "flask", "dash", "numpy"]
 
 
-async def test_a_chosen_topic_that_is_missed_at_last_is_chosen_again(bot: Bot) -> None:
+async def test_a_chosen_topic_that_is_missed_is_still_chosen(bot: Bot) -> None:
     await bot.subscribe()
     await bot.choose("numpy")
     bot.sender.before = [DOWN_FOR_HOURS] * 100
-    await bot.ticks(SLOT + timedelta(hours=27))
+    await bot.tick_until(SLOT + timedelta(hours=27))
     bot.sender.before = []
 
     await bot.weeks(2)
@@ -802,7 +802,7 @@ async def test_a_chosen_topic_that_is_missed_at_last_is_chosen_again(bot: Bot) -
     assert bot.topics() == ["numpy", "flask"]
 
 
-async def test_a_start_topic_comes_first_and_the_others_follow_round(bot: Bot) -> None:
+async def test_a_start_topic_is_first_and_the_others_follow_in_order(bot: Bot) -> None:
     await bot.subscribe(start_topic="dash")
 
     await bot.weeks(6)
@@ -820,7 +820,7 @@ async def test_a_start_topic_given_later_begins_a_new_round(bot: Bot) -> None:
     assert bot.topics() == ["flask", "django", "django", "dash", "numpy", "flask"]
 
 
-async def test_pausing_loses_no_topic(bot: Bot) -> None:
+async def test_a_pause_loses_no_topic(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(1)
     await bot.change(subscription_rules.pause)
@@ -846,7 +846,7 @@ async def test_a_pause_that_ends_before_the_slot_is_claimed_loses_no_week(bot: B
     assert bot.topics() == ["flask"]
 
 
-async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
+async def test_resubscribing_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
     await bot.change(subscription_rules.unsubscribe)
@@ -859,7 +859,7 @@ async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(
     assert bot.topics() == ["flask"]
 
 
-async def test_a_new_zone_of_the_server_during_such_a_pause_loses_no_week(bot: Bot) -> None:
+async def test_a_new_server_time_zone_during_a_pause_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
     await bot.change(subscription_rules.pause)
@@ -871,23 +871,23 @@ async def test_a_new_zone_of_the_server_during_such_a_pause_loses_no_week(bot: B
     assert bot.topics() == ["flask"]
 
 
-async def test_leaving_and_coming_back_makes_no_second_post_in_the_week(bot: Bot) -> None:
+async def test_resubscribing_makes_no_second_post_in_the_week(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
 
     await bot.change(subscription_rules.unsubscribe)
     await bot.tick(hours=1)
     await bot.subscribe(weekday=4)
-    await bot.ticks(SLOT + timedelta(hours=2))
+    await bot.tick_until(SLOT + timedelta(hours=2))
     await bot.tick(SLOT + timedelta(days=6))
 
     assert bot.topics() == ["flask"]
 
 
-# Topics that come and go
+# Changed content
 
 
-async def test_after_the_last_topic_the_next_round_starts(bot: Bot) -> None:
+async def test_the_next_round_starts_after_the_last_topic(bot: Bot) -> None:
     await bot.subscribe()
 
     await bot.weeks(9)
@@ -895,48 +895,48 @@ async def test_after_the_last_topic_the_next_round_starts(bot: Bot) -> None:
     assert bot.topics() == [*SLUGS, *SLUGS, "flask"]
 
 
-async def test_an_inserted_topic_is_had_in_its_place_or_at_once_where_its_place_has_passed(bot: Bot) -> None:
+async def test_an_inserted_topic_is_posted_in_order_or_next_if_its_position_has_passed(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(2)
-    bot.shelf.put("scrapy", "flask", "django", "sanic", "dash", "numpy")
+    bot.live_library.put("scrapy", "flask", "django", "sanic", "dash", "numpy")
 
     await bot.weeks(5)
 
     assert bot.topics() == ["flask", "django", "scrapy", "sanic", "dash", "numpy", "scrapy"]
 
 
-async def test_reordering_repeats_and_loses_nothing(bot: Bot) -> None:
+async def test_reordering_repeats_and_loses_no_topic(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(2)
-    bot.shelf.put("numpy", "flask", "dash", "django")
+    bot.live_library.put("numpy", "flask", "dash", "django")
 
     await bot.weeks(3)
 
     assert bot.topics() == ["flask", "django", "numpy", "dash", "numpy"]
 
 
-async def test_a_chosen_topic_that_left_the_content_waits_until_it_is_back(bot: Bot) -> None:
+async def test_a_chosen_topic_that_was_removed_is_posted_when_it_returns(bot: Bot) -> None:
     await bot.subscribe()
     await bot.choose("numpy")
-    bot.shelf.put("flask", "django", "dash")
+    bot.live_library.put("flask", "django", "dash")
     await bot.weeks(1)
-    bot.shelf.put(*SLUGS)
+    bot.live_library.put(*SLUGS)
 
     await bot.weeks(2)
 
     assert bot.topics() == ["flask", "numpy", "django"]
 
 
-async def held_up(bot: Bot) -> None:
-    """Claim the slot's topic, and let Discord refuse to take it for half an hour."""
+async def delay_post(bot: Bot) -> None:
+    """Claim the slot's topic, and let Discord delay the post by half an hour."""
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
     await bot.tick((await bot.subscription()).next_slot.instant)
 
 
-async def test_a_topic_that_left_the_content_between_claim_and_post_is_replaced_by_the_next(bot: Bot) -> None:
+async def test_a_topic_that_was_removed_between_claim_and_post_is_replaced_by_the_next(bot: Bot) -> None:
     await bot.subscribe()
-    await held_up(bot)
-    bot.shelf.put("django", "dash", "numpy")
+    await delay_post(bot)
+    bot.live_library.put("django", "dash", "numpy")
 
     await bot.tick(hours=1)
     await bot.weeks(2)
@@ -944,11 +944,11 @@ async def test_a_topic_that_left_the_content_between_claim_and_post_is_replaced_
     assert bot.topics() == ["django", "dash", "numpy"]
 
 
-async def test_a_replacement_that_begins_a_round_is_not_had_twice_in_it(bot: Bot) -> None:
+async def test_a_replacement_that_begins_a_round_is_not_repeated_in_it(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(3)
-    await held_up(bot)
-    bot.shelf.put("flask", "django", "dash")
+    await delay_post(bot)
+    bot.live_library.put("flask", "django", "dash")
 
     await bot.tick(hours=1)
     await bot.weeks(2)
@@ -958,8 +958,8 @@ async def test_a_replacement_that_begins_a_round_is_not_had_twice_in_it(bot: Bot
 
 async def test_a_topic_chosen_as_the_replacement_is_used_once(bot: Bot) -> None:
     await bot.subscribe()
-    await held_up(bot)
-    bot.shelf.put("django", "dash", "numpy")
+    await delay_post(bot)
+    bot.live_library.put("django", "dash", "numpy")
     await bot.choose("numpy")
 
     await bot.tick(hours=1)
@@ -968,20 +968,20 @@ async def test_a_topic_chosen_as_the_replacement_is_used_once(bot: Bot) -> None:
     assert bot.topics() == ["numpy", "django", "dash"]
 
 
-async def test_a_topic_that_left_the_content_while_its_outcome_was_unknown_is_looked_up_first(bot: Bot) -> None:
+async def test_a_removed_topic_with_an_unknown_outcome_is_looked_up_first(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
-    bot.shelf.put("django", "dash", "numpy")
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
+    bot.live_library.put("django", "dash", "numpy")
 
-    await bot.ticks(SLOT + timedelta(minutes=10))
+    await bot.tick_until(SLOT + timedelta(minutes=10))
 
     assert bot.topics() == ["flask"]
     assert (bot.sender.sends, bot.sender.look_ups) == (1, 1)
     assert (await bot.last()).state is State.SENT
 
 
-async def test_the_last_topic_of_a_round_is_not_lost_when_the_next_slot_comes_before_it_is_missed(bot: Bot) -> None:
+async def test_the_last_topic_of_a_round_is_not_lost_if_it_is_missed_after_the_next_slot(bot: Bot) -> None:
     await bot.subscribe(weekday=6, start_topic="django")
     await bot.weeks(3)
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(hours=24, minutes=1))]
@@ -996,8 +996,8 @@ async def test_the_last_topic_of_a_round_is_not_lost_when_the_next_slot_comes_be
     assert "flask" in bot.topics()[3:5]
 
 
-async def last_topic_on_its_way_into_the_next_round(bot: Bot) -> None:
-    """Hold up numpy, the last topic of the round, on a Sunday; post flask, the first of the next round, on Monday."""
+async def delay_last_topic_into_the_next_round(bot: Bot) -> None:
+    """Delay numpy, the last topic of the round, on a Sunday; post flask, the first of the next round, on Monday."""
     await bot.subscribe(weekday=6)
     await bot.weeks(3)
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(hours=23))]
@@ -1009,10 +1009,10 @@ async def last_topic_on_its_way_into_the_next_round(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize("chosen", [None, "dash"])
-async def test_the_last_topic_of_a_round_that_is_refused_when_the_next_round_has_begun_comes_next(
+async def test_the_last_topic_of_a_round_is_next_if_it_is_refused_in_the_next_round(
     bot: Bot, chosen: str | None
 ) -> None:
-    await last_topic_on_its_way_into_the_next_round(bot)
+    await delay_last_topic_into_the_next_round(bot)
     if chosen:
         await bot.choose(chosen)
     bot.sender.before = [REFUSED]
@@ -1020,12 +1020,12 @@ async def test_the_last_topic_of_a_round_that_is_refused_when_the_next_round_has
     await bot.tick(hours=3)
     await bot.weeks(5)
 
-    in_turn = ["numpy", "django", "dash", "numpy", "flask"]
-    assert bot.topics()[4:] == ([chosen, *in_turn[:-1]] if chosen else in_turn)
+    in_order = ["numpy", "django", "dash", "numpy", "flask"]
+    assert bot.topics()[4:] == ([chosen, *in_order[:-1]] if chosen else in_order)
 
 
-async def test_the_last_topic_that_is_posted_after_the_next_round_has_begun_is_not_repeated(bot: Bot) -> None:
-    await last_topic_on_its_way_into_the_next_round(bot)
+async def test_the_last_topic_of_a_round_is_not_repeated_if_it_is_posted_in_the_next_round(bot: Bot) -> None:
+    await delay_last_topic_into_the_next_round(bot)
 
     await bot.tick(hours=3)
     await bot.weeks(4)
@@ -1043,8 +1043,8 @@ async def test_a_topic_chosen_at_the_end_of_a_round_counts_in_the_next_one(bot: 
     assert bot.topics()[4:] == ["dash", "flask", "django", "numpy", "flask"]
 
 
-async def test_a_start_after_the_next_round_has_begun_begins_with_its_topic(bot: Bot) -> None:
-    await last_topic_on_its_way_into_the_next_round(bot)
+async def test_a_start_topic_given_in_the_next_round_is_posted_first(bot: Bot) -> None:
+    await delay_last_topic_into_the_next_round(bot)
     await bot.subscribe(start_topic="flask")
     bot.sender.before = [REFUSED]
 
@@ -1054,9 +1054,9 @@ async def test_a_start_after_the_next_round_has_begun_begins_with_its_topic(bot:
     assert bot.topics()[4:] == ["flask", "django", "dash", "numpy", "flask"]
 
 
-async def test_a_channel_that_unsubscribed_gets_no_post_that_was_still_on_its_way(bot: Bot) -> None:
+async def test_an_unsubscribed_channel_gets_no_pending_post(bot: Bot) -> None:
     await bot.subscribe()
-    await held_up(bot)
+    await delay_post(bot)
     await bot.change(subscription_rules.unsubscribe)
 
     await bot.tick(hours=1)
@@ -1064,9 +1064,9 @@ async def test_a_channel_that_unsubscribed_gets_no_post_that_was_still_on_its_wa
     assert bot.topics() == []
 
 
-async def test_a_channel_that_was_paused_meanwhile_gets_the_post_that_was_on_its_way_after_the_pause(bot: Bot) -> None:
+async def test_a_paused_channel_gets_its_pending_post_after_the_pause(bot: Bot) -> None:
     await bot.subscribe()
-    await held_up(bot)
+    await delay_post(bot)
     await bot.change(subscription_rules.pause)
     await bot.tick(hours=1)
     assert bot.topics() == []
@@ -1077,33 +1077,33 @@ async def test_a_channel_that_was_paused_meanwhile_gets_the_post_that_was_on_its
     assert bot.topics() == ["flask", "django"]
 
 
-# Many at once, and the end
+# Concurrency and shutdown
 
 
-async def test_an_unexpected_error_in_one_delivery_holds_up_no_other(bot: Bot) -> None:
+async def test_an_unexpected_error_in_one_delivery_delays_no_other(bot: Bot) -> None:
     for channel_id in range(100, 105):
         await bot.subscribe(channel_id)
     bot.sender.before = [None, ZeroDivisionError("unexpected")]
 
     await bot.tick(SLOT)
     at_the_slot = {channel_id for _, channel_id, _ in bot.sender.posts[:4]}
-    await bot.ticks(SLOT + timedelta(minutes=5))
+    await bot.tick_until(SLOT + timedelta(minutes=5))
 
     assert len(at_the_slot) == 4
     assert bot.channels() == list(range(100, 105))
 
 
-async def test_an_unexpected_error_in_a_step_holds_up_no_other(bot: Bot) -> None:
+async def test_an_unexpected_error_in_a_step_delays_no_other(bot: Bot) -> None:
     for channel_id in range(100, 105):
         await bot.subscribe(channel_id, pin=True)
     bot.sender.following = [None, ZeroDivisionError("unexpected")]
 
-    await bot.ticks(SLOT + timedelta(minutes=5))
+    await bot.tick_until(SLOT + timedelta(minutes=5))
 
     assert len(bot.sender.steps) == 5
 
 
-async def test_an_unexpected_error_in_a_step_is_tried_again_after_a_pause(bot: Bot) -> None:
+async def test_an_unexpected_error_in_a_step_is_retried_after_a_pause(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.following = [ZeroDivisionError("unexpected")] * 50
 
@@ -1112,10 +1112,10 @@ async def test_an_unexpected_error_in_a_step_is_tried_again_after_a_pause(bot: B
     assert len(bot.sender.following) > 40
 
 
-async def test_an_unexpected_error_in_a_look_up_is_tried_again_after_a_pause(bot: Bot) -> None:
+async def test_an_unexpected_error_in_a_look_up_is_retried_after_a_pause(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.finding = [ZeroDivisionError("unexpected")] * 50
 
     await bot.tick(minutes=5)
@@ -1135,47 +1135,47 @@ async def test_a_tick_during_a_tick_does_nothing(bot: Bot) -> None:
 
 @dataclass
 class SlowSender(FakeSender):
-    """Holds every send until it is let go."""
+    """Blocks every send until it is released."""
 
     sending: asyncio.Event = field(default_factory=asyncio.Event)
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         self.sending.set()
-        await self.let_go.wait()
+        await self.released.wait()
         return await super().send(delivery, topic)
 
 
-async def stopped_while_sending(bot: Bot, sender: SlowSender) -> None:
-    """Stop a process whose first posts are in flight, and let them go."""
-    process = bot.another(sender, requests_per_second=1)
+async def stop_while_sending(bot: Bot, sender: SlowSender) -> None:
+    """Stop a process whose first posts are in flight, then release them."""
+    process = bot.another_process(sender, requests_per_second=1)
     bot.clock.instant = SLOT
     running = asyncio.create_task(process.dispatcher.run())
     await sender.sending.wait()
     stopping = asyncio.create_task(process.dispatcher.stop())
     await asyncio.sleep(0.01)
     assert not stopping.done()
-    sender.let_go.set()
+    sender.released.set()
     await asyncio.gather(running, stopping)
     await process.close()
 
 
-async def test_a_stop_finishes_what_is_in_flight_and_records_it(bot: Bot) -> None:
+async def test_a_stop_finishes_and_records_posts_in_flight(bot: Bot) -> None:
     await bot.subscribe()
     sender = SlowSender()
 
-    await stopped_while_sending(bot, sender)
+    await stop_while_sending(bot, sender)
 
     assert sender.topics(CHANNEL) == ["flask"]
     assert (await bot.last()).state is State.SENT
 
 
-async def test_a_stop_begins_nothing_new_and_the_next_start_posts_the_rest(bot: Bot) -> None:
+async def test_a_stop_starts_nothing_and_the_next_start_posts_the_rest(bot: Bot) -> None:
     for channel_id in range(100, 130):
         await bot.subscribe(channel_id)
     sender = SlowSender()
 
-    await stopped_while_sending(bot, sender)
+    await stop_while_sending(bot, sender)
     assert 0 < len(sender.posts) <= 10
     await bot.tick(minutes=1)
 
@@ -1185,7 +1185,7 @@ async def test_a_stop_begins_nothing_new_and_the_next_start_posts_the_rest(bot: 
 
 @dataclass
 class EndlessClock(FakeClock):
-    """No sleep ever ends on it."""
+    """A clock whose sleeps never end."""
 
     sleeping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -1198,7 +1198,7 @@ async def test_a_stop_does_not_wait_for_a_retry(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN]
     clock = EndlessClock(SLOT)
-    process = bot.another(bot.sender, clock)
+    process = bot.another_process(bot.sender, clock)
     running = asyncio.create_task(process.dispatcher.run())
     await clock.sleeping.wait()
 
@@ -1213,7 +1213,7 @@ async def test_two_processes_over_one_database_send_one_post_a_channel(bot: Bot)
     for channel_id in range(100, 110):
         await bot.subscribe(channel_id)
     clock = EndlessClock(SLOT)
-    both = [bot.another(bot.sender, clock) for _ in range(2)]
+    both = [bot.another_process(bot.sender, clock) for _ in range(2)]
     running = [asyncio.create_task(process.dispatcher.run()) for process in both]
 
     await bot.sender.posted(10)
@@ -1226,7 +1226,7 @@ async def test_two_processes_over_one_database_send_one_post_a_channel(bot: Bot)
     assert bot.sender.sends == 10
 
 
-async def test_after_a_stop_nothing_is_begun(bot: Bot) -> None:
+async def test_nothing_is_sent_after_a_stop(bot: Bot) -> None:
     await bot.subscribe()
     await bot.process.dispatcher.stop()
 
@@ -1235,25 +1235,25 @@ async def test_after_a_stop_nothing_is_begun(bot: Bot) -> None:
     assert bot.topics() == []
 
 
-# A clock that is put right
+# Clock changes
 
 
 @pytest.mark.parametrize("back", [timedelta(minutes=3), timedelta(hours=1), timedelta(hours=26)], ids=str)
-async def test_a_clock_that_is_put_back_after_a_crash_doubles_nothing(bot: Bot, back: timedelta) -> None:
+async def test_setting_the_clock_back_after_a_crash_duplicates_nothing(bot: Bot, back: timedelta) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT - back)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert bot.sender.look_ups == 1
     assert (await bot.last()).state is State.SENT
 
 
-async def test_a_clock_that_is_put_back_while_an_outcome_is_unknown_doubles_nothing(bot: Bot) -> None:
+async def test_setting_the_clock_back_during_an_unknown_outcome_duplicates_nothing(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
@@ -1261,16 +1261,16 @@ async def test_a_clock_that_is_put_back_while_an_outcome_is_unknown_doubles_noth
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT - timedelta(hours=1))
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert (bot.sender.sends, bot.sender.look_ups) == (2, 1)
 
 
-async def test_a_clock_that_is_put_forward_while_an_outcome_is_unknown_doubles_nothing(bot: Bot) -> None:
+async def test_setting_the_clock_ahead_during_an_unknown_outcome_duplicates_nothing(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     bot.sender.forget_nonces()
 
     await bot.tick(SLOT + timedelta(days=30))
@@ -1279,18 +1279,18 @@ async def test_a_clock_that_is_put_forward_while_an_outcome_is_unknown_doubles_n
     assert bot.topics().count("flask") == 1
 
 
-async def test_a_slot_that_came_too_early_as_the_clock_was_ahead_does_not_come_again(bot: Bot) -> None:
+async def test_a_slot_that_was_early_because_of_the_clock_is_not_repeated(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT + timedelta(hours=1))
 
     await bot.process.restart()
     await bot.tick(SLOT - timedelta(days=2))
-    await bot.ticks(SLOT + timedelta(days=6))
+    await bot.tick_until(SLOT + timedelta(days=6))
 
     assert bot.topics() == ["flask"]
 
 
-async def test_a_clock_that_goes_back_posts_nothing_twice(bot: Bot) -> None:
+async def test_setting_the_clock_back_after_a_post_duplicates_nothing(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
 

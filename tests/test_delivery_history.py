@@ -75,7 +75,7 @@ async def test_an_attempt_with_an_unknown_outcome_is_followed_by_the_one_that_se
 async def test_each_attempt_during_an_outage_is_recorded(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN] * 4
-    await bot.ticks(SLOT + timedelta(minutes=5))
+    await bot.tick_until(SLOT + timedelta(minutes=5))
     assert await outcomes(bot) == [(Outcome.NOT_SENT, "Discord cannot be reached")] * 4 + [(Outcome.SENT, None)]
 
 
@@ -90,8 +90,8 @@ async def test_a_refusal_is_the_last_attempt_and_has_a_reason(bot: Bot) -> None:
 @pytest.mark.parametrize("later", [LEASE, timedelta(hours=1)], ids=["same nonce", "looked up"])
 async def test_a_killed_attempt_has_no_outcome_and_the_next_one_has(bot: Bot, later: timedelta) -> None:
     await bot.subscribe()
-    bot.sender.dies_after = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_after = {1}
+    await bot.tick_and_crash(SLOT)
     assert (await only_record(bot.process.database)).attempts == [Attempt(1, SLOT)]
     await bot.tick(SLOT + later)
     ended = Outcome.SENT if later is LEASE else Outcome.FOUND

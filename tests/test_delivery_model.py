@@ -1,4 +1,4 @@
-"""Months of a weekbot's life, made up at random, against the promises that hold whatever happens."""
+"""A state machine test: months of random events, checked against the delivery guarantees."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -36,7 +36,7 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Pac
 MINUTE, WEEK = timedelta(minutes=1), timedelta(weeks=1)
 CATCH_UP = timedelta(hours=24)
 NONCE_KNOWN = timedelta(minutes=2)
-MOST_WRONG = timedelta(hours=12)
+MAX_CLOCK_ERROR = timedelta(hours=12)
 
 USED_STATES = {State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED}
 
@@ -44,14 +44,14 @@ T = TypeVar("T")
 
 
 class Fault(Enum):
-    """What can go wrong with a send."""
+    """A fault in a send."""
 
     NONE = auto()
     NOT_SENT = auto()
     CUT_BEFORE = auto()
     CUT_AFTER = auto()
-    DIES_BEFORE = auto()
-    DIES_AFTER = auto()
+    CRASH_BEFORE = auto()
+    CRASH_AFTER = auto()
     REFUSED = auto()
     UNEXPECTED = auto()
 
@@ -70,20 +70,20 @@ LOOK_UPS: list[Exception | None] = [
 ]
 
 faults = st.lists(st.sampled_from(Fault), max_size=6)
-unclear = st.sampled_from([Fault.DIES_BEFORE, Fault.DIES_AFTER, Fault.CUT_BEFORE, Fault.CUT_AFTER])
-more = st.just(Fault.NOT_SENT) | st.sampled_from(Fault)
-troubles = st.tuples(unclear, more, more).map(list)
+ambiguous = st.sampled_from([Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.CUT_BEFORE, Fault.CUT_AFTER])
+any_fault = st.just(Fault.NOT_SENT) | st.sampled_from(Fault)
+fault_sequences = st.tuples(ambiguous, any_fault, any_fault).map(list)
 look_ups = st.lists(st.sampled_from(LOOK_UPS), max_size=3)
 channels = st.sampled_from(CHANNELS)
 topics = st.sampled_from(SLUGS)
 zones = st.sampled_from(ZONES)
-clocks = st.just(timedelta()) | st.timedeltas(-MOST_WRONG / 2, MOST_WRONG / 2)
+clocks = st.just(timedelta()) | st.timedeltas(-MAX_CLOCK_ERROR / 2, MAX_CLOCK_ERROR / 2)
 times = st.builds(time, st.integers(0, 23), st.sampled_from([0, 30, 59]))
 
 
 @dataclass
 class WrongClock(FakeClock):
-    """The clock of weekbot's machine, which is `ahead` of Discord's: that is the `instant`."""
+    """The clock of weekbot's machine, which is `ahead` of Discord's clock, the `instant`."""
 
     ahead: timedelta = timedelta()
 
@@ -91,45 +91,45 @@ class WrongClock(FakeClock):
         return self.instant + self.ahead
 
     def show(self, at: datetime) -> None:
-        """Let time pass until the clock shows that."""
+        """Advance the time until the clock shows this instant."""
         self.instant = at - self.ahead
 
 
 @dataclass
 class FaultySender(FakeSender):
-    """A Discord that forgets nonces after two minutes, finds only what was posted since then, and fails as told."""
+    """A sender with injected faults, which forgets nonces after two minutes and finds only posts since an instant."""
 
     clock: WrongClock = field(default_factory=WrongClock)
     faults: deque[Fault] = field(default_factory=deque)
-    at: dict[str, datetime] = field(default_factory=dict)
-    shown: dict[str, datetime] = field(default_factory=dict)
+    sent_at: dict[str, datetime] = field(default_factory=dict)
+    clock_at_send: dict[str, datetime] = field(default_factory=dict)
 
     async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         fault = self.faults.popleft() if self.faults else Fault.NONE
-        if fault is Fault.DIES_BEFORE:
-            await self.death.come()
+        if fault is Fault.CRASH_BEFORE:
+            await self.crash.happen()
         if fault in BEFORE:
             raise BEFORE[fault]
         now = self.clock.instant
-        self.forgetful = now - self.at.get(delivery.id, now) >= NONCE_KNOWN
+        self.forgetful = now - self.sent_at.get(delivery.id, now) >= NONCE_KNOWN
         sent = await super().send(delivery, topic)
-        self.at.setdefault(delivery.id, now)
-        self.shown.setdefault(delivery.id, self.clock.now())
-        if fault is Fault.DIES_AFTER:
-            await self.death.come()
+        self.sent_at.setdefault(delivery.id, now)
+        self.clock_at_send.setdefault(delivery.id, self.clock.now())
+        if fault is Fault.CRASH_AFTER:
+            await self.crash.happen()
         if fault is Fault.CUT_AFTER:
             raise AmbiguousError("the connection was cut")
         return sent
 
     async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
         found = await super().find(delivery, since, cursor)
-        return found if found.posts and self.at[delivery.id] >= since else HistoryPage([])
+        return found if found.posts and self.sent_at[delivery.id] >= since else HistoryPage([])
 
 
-class Life(RuleBasedStateMachine):
-    """Two channels, their moderators, the content's maintainers, and everything that goes wrong."""
+class DeliveryMachine(RuleBasedStateMachine):
+    """Two channels, their moderators, the content's maintainers, and faults of all kinds."""
 
-    whole: Library
+    full_library: Library
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Life(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.clock = WrongClock()
         self.sender = FaultySender(clock=self.clock)
-        self.dead_for = self.ahead_then = timedelta()
+        self.down_for = self.ahead_after_crash = timedelta()
         self.years = 0
         self.ledger: dict[str, Row[Any]] = {}
         self.rounds = dict.fromkeys(CHANNELS, 1)
@@ -149,7 +149,7 @@ class Life(RuleBasedStateMachine):
 
     async def start(self) -> Process:
         url = f"sqlite:///{Path(self.folder.name) / 'weekbot.db'}"
-        process = Process(url, lambda: self.library, self.sender, self.clock, CATCH_UP, death=self.sender.death)
+        process = Process(url, lambda: self.library, self.sender, self.clock, CATCH_UP, crash=self.sender.crash)
         await process.database.upgrade()
         return process
 
@@ -162,24 +162,24 @@ class Life(RuleBasedStateMachine):
         self.runner.close()
         self.folder.cleanup()
 
-    # What happens
+    # Events
 
-    @rule(days=st.integers(1, 20), faults=faults, look_ups=look_ups, dead_for=st.integers(1, 1000), ahead=clocks)
+    @rule(days=st.integers(1, 20), faults=faults, look_ups=look_ups, down_for=st.integers(1, 1000), ahead=clocks)
     def time_passes(
-        self, days: int, faults: list[Fault], look_ups: list[Exception | None], dead_for: int, ahead: timedelta
+        self, days: int, faults: list[Fault], look_ups: list[Exception | None], down_for: int, ahead: timedelta
     ) -> None:
         self.sender.faults.extend(faults)
         self.sender.finding.extend(look_ups)
-        self.dead_for, self.ahead_then = timedelta(seconds=dead_for), ahead
+        self.down_for, self.ahead_after_crash = timedelta(seconds=down_for), ahead
         self.do(self.run_until(self.clock.now() + timedelta(days=days)))
 
-    @rule(faults=troubles, look_ups=look_ups, dead_for=st.integers(1, 10_000), ahead=clocks)
-    def the_next_post_has_trouble(
-        self, faults: list[Fault], look_ups: list[Exception | None], dead_for: int, ahead: timedelta
+    @rule(faults=fault_sequences, look_ups=look_ups, down_for=st.integers(1, 10_000), ahead=clocks)
+    def the_next_post_meets_faults(
+        self, faults: list[Fault], look_ups: list[Exception | None], down_for: int, ahead: timedelta
     ) -> None:
         self.sender.faults.extendleft(reversed(faults))
         self.sender.finding.extend(look_ups)
-        self.dead_for, self.ahead_then = timedelta(seconds=dead_for), ahead
+        self.down_for, self.ahead_after_crash = timedelta(seconds=down_for), ahead
         self.do(self.run_until(self.clock.now() + WEEK))
 
     @precondition(lambda self: not self.years)
@@ -200,14 +200,14 @@ class Life(RuleBasedStateMachine):
         self.do(self.tick())
 
     @rule(channel_id=channels)
-    def a_channel_refuses_posts_from_now_on(self, channel_id: int) -> None:
+    def a_channel_starts_to_refuse_posts(self, channel_id: int) -> None:
         self.sender.closed.add(channel_id)
 
     @rule(channel_id=channels)
-    def a_channel_takes_posts_again(self, channel_id: int) -> None:
+    def a_channel_accepts_posts_again(self, channel_id: int) -> None:
         self.sender.closed.discard(channel_id)
 
-    # What moderators do
+    # Moderators
 
     @rule(channel_id=channels, weekday=st.integers(0, 6), at=times)
     def subscribe_at(self, channel_id: int, weekday: int, at: time) -> None:
@@ -244,22 +244,22 @@ class Life(RuleBasedStateMachine):
 
     @rule(channel_id=channels)
     def skip(self, channel_id: int) -> None:
-        self.do(self.by_hand(channel_id, self.process.manual.skip))
+        self.do(self.deliver_manually(channel_id, self.process.manual.skip))
 
     @rule(channel_id=channels)
     def post_now(self, channel_id: int) -> None:
-        self.do(self.by_hand(channel_id, self.process.manual.post))
+        self.do(self.deliver_manually(channel_id, self.process.manual.post))
 
-    # What maintainers do
+    # Maintainers
 
     @rule(slugs=st.lists(topics, min_size=1, unique=True))
     def put_content(self, slugs: list[str]) -> None:
         self.put(*slugs)
 
-    # What is promised
+    # Guarantees
 
     @rule(weeks=st.integers(1, 4))
-    def while_nothing_hinders_every_week_has_its_post(self, weeks: int) -> None:
+    def every_week_has_its_post_without_faults(self, weeks: int) -> None:
         self.do(self.settle())
         for channel_id in CHANNELS:
             self.subscribe(channel_id)
@@ -273,24 +273,24 @@ class Life(RuleBasedStateMachine):
         posted: dict[int, list[datetime]] = {channel_id: [] for channel_id in CHANNELS}
         for id_, channel_id, _ in self.sender.posts[before:]:
             posted[channel_id].append(self.ledger[id_].slot)
-            assert self.sender.shown[id_] - self.ledger[id_].slot <= 2 * MINUTE
+            assert self.sender.clock_at_send[id_] - self.ledger[id_].slot <= 2 * MINUTE
         assert posted == expected
 
     async def settle(self) -> None:
-        """Let everything go well until nothing is on its way any more."""
+        """Remove all faults, and run until nothing is pending."""
         self.sender.faults.clear()
         self.sender.finding.clear()
         self.sender.closed.clear()
-        await self.run_until(self.clock.now() + MOST_WRONG + timedelta(hours=4))
+        await self.run_until(self.clock.now() + MAX_CLOCK_ERROR + timedelta(hours=4))
         assert await self.process.deliveries.next_at() is None
 
     async def check(self) -> None:
-        """Compare the ledger and the channels with the promises."""
+        """Check the database and the channels against the guarantees."""
         before, self.ledger = self.ledger, {row.id: row for row in await self.rows()}
         ids = [id_ for id_, _, _ in self.sender.posts]
         for id_ in before.keys() - self.ledger.keys():
-            assert id_ not in ids, "a posted delivery was withdrawn"
-            self.check_withdrawn(before[id_])
+            assert id_ not in ids, "a posted delivery was deleted"
+            self.check_deleted(before[id_])
         assert len(ids) == len(set(ids)), "a delivery was posted twice"
         for channel_id in CHANNELS:
             subscription = await self.subscription_of(channel_id)
@@ -301,15 +301,15 @@ class Life(RuleBasedStateMachine):
             if subscription.active and not subscription.paused:
                 assert timedelta() < subscription.next_slot.instant - self.clock.now() < timedelta(days=17)
 
-    def check_withdrawn(self, row: Row[Any]) -> None:
-        """A claim by a clock that was ahead: its week is free again."""
+    def check_deleted(self, row: Row[Any]) -> None:
+        """Check a claim that was made while the clock was ahead: its week is free again."""
         assert row.scheduled
         assert row.state in (State.MISSED, State.BLOCKED) or (row.state == State.PENDING and not row.first_attempt_at)
         slots = self.last_slots[row.subscription_id]
         self.last_slots[row.subscription_id] = [(slot, zone) for slot, zone in slots if slot != row.slot]
 
     def check_weeks(self, subscription: Subscription, new: list[Row[Any]]) -> None:
-        """No local week has two slots, by the calendar of either's zone."""
+        """Check that no local week has two slots, in the time zone of either slot."""
         zone = subscription.weekly.zone
         for row in new:
             if row.scheduled:
@@ -321,22 +321,24 @@ class Life(RuleBasedStateMachine):
     def check_rounds(
         self, channel_id: int, rows: list[Row[Any]], new: list[Row[Any]], before: dict[str, Row[Any]]
     ) -> None:
-        """A round ends when every topic was had in it, and not before."""
+        """Check that a round ends only when every topic has been used in it."""
         for row in new:
             if row.round > self.rounds[channel_id]:
                 earlier = rows[: rows.index(row)]
-                had = {
-                    each.topic for each in earlier if each.round == self.rounds[channel_id] and seemed_had(each, before)
+                used = {
+                    each.topic
+                    for each in earlier
+                    if each.round == self.rounds[channel_id] and counted_as_used(each, before)
                 }
                 assert row.round == self.rounds[channel_id] + 1
-                assert had >= set(self.library.topics), "a topic was lost from a round"
+                assert used >= set(self.library.topics), "a topic was lost from a round"
                 self.rounds[channel_id] = row.round
 
-    # How it is done
+    # Helpers
 
     def put(self, *slugs: str) -> None:
         track = Track(slug="everything", title="Everything", summary="All of it.", topics=slugs)
-        self.library = Library([self.whole.topics[slug] for slug in slugs], [track])
+        self.library = Library([self.full_library.topics[slug] for slug in slugs], [track])
 
     def subscribe(self, channel_id: int, **given: Any) -> None:
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
@@ -360,9 +362,9 @@ class Life(RuleBasedStateMachine):
         return found
 
     async def set_clock(self, ahead: timedelta) -> None:
-        """Set the clock, unless a post whose outcome is unknown would then seem to have been sent just now.
+        """Set the clock, unless a post with an unknown outcome would then seem to have been sent just now.
 
-        That cannot be told from a post that was.
+        Such a post can't be distinguished from one that was.
         """
         now = self.clock.instant + ahead
         for row in await self.rows():
@@ -371,23 +373,25 @@ class Life(RuleBasedStateMachine):
         self.clock.ahead = ahead
 
     async def rows(self) -> list[Row[Any]]:
-        """The ledger in the order in which its topics were planned."""
+        """Return the deliveries in the order in which their topics were planned."""
         async with self.process.database.read() as connection:
-            written = await connection.execute(select(deliveries))
+            found = await connection.execute(select(deliveries))
             known = {id_: number for number, id_ in enumerate(self.ledger)}
 
             def order(row: Row[Any]) -> tuple[int, datetime]:
                 return known[row.id] if is_known(row, self.ledger) else len(known), row.slot
 
-            return sorted(written, key=order)
+            return sorted(found, key=order)
 
-    async def by_hand(self, channel_id: int, ask: Callable[[Subscription], Coroutine[Any, Any, object]]) -> None:
+    async def deliver_manually(
+        self, channel_id: int, action: Callable[[Subscription], Coroutine[Any, Any, object]]
+    ) -> None:
         subscription = await self.subscription_of(channel_id)
         if subscription.active:
-            await self.surviving(ask(subscription))
+            await self.run_through_crashes(action(subscription))
 
     async def run_until(self, until: datetime) -> None:
-        """Tick each minute until then, leaving out those minutes in which there is nothing to do."""
+        """Run a tick each minute until then, skipping minutes without a due event."""
         while (event := await self.next_event()) <= until:
             await self.tick(max(event, self.clock.now() + MINUTE))
         self.clock.show(max(until, self.clock.now()))
@@ -400,18 +404,18 @@ class Life(RuleBasedStateMachine):
 
     async def tick(self, at: datetime | None = None) -> None:
         self.clock.show(at or self.clock.now())
-        await self.surviving(self.process.dispatcher.run())
+        await self.run_through_crashes(self.process.dispatcher.run())
 
     async def restart_and_tick(self) -> None:
         await self.process.restart()
         await self.tick()
 
-    async def surviving(self, work: Coroutine[Any, Any, object]) -> None:
-        """Should weekbot die in this work, it starts again after a while, on a clock that may have been set."""
-        if await self.sender.death.cuts_short(work):
-            self.clock.instant += self.dead_for
+    async def run_through_crashes(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run the work; after a crash, restart after a while with a clock that may have been changed."""
+        if await self.sender.crash.interrupts(work):
+            self.clock.instant += self.down_for
             await self.process.restart()
-            await self.set_clock(self.ahead_then)
+            await self.set_clock(self.ahead_after_crash)
             await self.tick()
         else:
             await self.check()
@@ -425,13 +429,13 @@ def slots_until(subscription: Subscription, end: datetime) -> Iterator[datetime]
 
 
 def is_known(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
-    """Whether it had the same topic before."""
+    """Return whether it had the same topic before."""
     known = before.get(row.id)
     return known is not None and (known.topic, known.round) == (row.topic, row.round)
 
 
-def seemed_had(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
-    """Whether the topic counted as had when the next one was planned, though its post may have failed since."""
+def counted_as_used(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
+    """Return whether the topic counted as used when the next one was planned, even if its post has failed since."""
     if row.state in USED_STATES:
         return True
     known = before.get(row.id)
@@ -442,19 +446,19 @@ def check_no_topic_twice(rows: list[Row[Any]]) -> None:
     seen: set[tuple[int, str]] = set()
     for row in rows:
         if row.state in USED_STATES:
-            assert row.chosen or (row.round, row.topic) not in seen, "a topic came twice in a round"
+            assert row.chosen or (row.round, row.topic) not in seen, "a topic was repeated in a round"
             seen.add((row.round, row.topic))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_whatever_happens_the_promises_are_kept(library: Library) -> None:
-    class LifeWithThisLibrary(Life):
-        whole = library
+def test_the_delivery_guarantees_hold_in_random_histories(library: Library) -> None:
+    class DeliveryMachineWithLibrary(DeliveryMachine):
+        full_library = library
 
-    # A life that fails is readable as it is, and each shorter one would take seconds to try.
+    # Without shrinking: a failing history is readable, and each shorter one would take seconds to run.
     phases = (Phase.explicit, Phase.reuse, Phase.generate)
     run_state_machine_as_test(
-        LifeWithThisLibrary,
+        DeliveryMachineWithLibrary,
         settings=settings(max_examples=10, stateful_step_count=30, deadline=None, derandomize=True, phases=phases),
     )

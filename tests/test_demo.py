@@ -14,14 +14,14 @@ PATIENCE = 60_000  # milliseconds; on a slow machine the first page takes a whil
 WEEK_SECONDS = "10"
 
 
-def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         demo = start(tmp_path, "demo", "--port", str(port))
-        said, errors = demo.communicate(timeout=60)
-    assert (demo.returncode, said) == (1, "")
+        output, errors = demo.communicate(timeout=60)
+    assert (demo.returncode, output) == (1, "")
     assert len(errors.splitlines()) == 1
     assert str(port) in errors
     assert "--port" in errors

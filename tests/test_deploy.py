@@ -1,4 +1,4 @@
-"""What deploys weekbot: its settings are ones that there are, and the image's health check tells what `/ready` says."""
+"""Deployment files: they use existing settings, and the image's health check follows `/ready`."""
 
 import asyncio
 import json
@@ -22,14 +22,14 @@ SETTINGS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "deploy/weekbot.service"])
-def test_each_setting_that_is_set_is_one(name: str) -> None:
+def test_each_setting_exists(name: str) -> None:
     text = (ROOT / name).read_text("utf-8").replace(DEFAULT_PREFIX, PREFIX)
     named = set(re.findall(rf"{PREFIX}[A-Z_]+", text))
     assert named
     assert named <= SETTINGS
 
 
-def test_the_steps_that_are_tried_without_docker_are_those_of_the_dockerfile() -> None:
+def test_the_dockerfile_is_parsed_for_tests_without_docker() -> None:
     assert [word for word, _ in instructions(DOCKERFILE, "build")].count("RUN") == 2
     values = environment(DOCKERFILE, Path("/there"))
     assert values["WEEKBOT_DEFAULT_DATABASE_URL"] == "sqlite:////there/data/weekbot.db"
@@ -38,7 +38,7 @@ def test_the_steps_that_are_tried_without_docker_are_those_of_the_dockerfile() -
 
 @pytest.fixture
 def image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The environment that the image gives; its /run/secrets, which is returned."""
+    """Set the image's environment variables, and return its /run/secrets."""
     for name in os.environ:
         if name.upper().startswith(PREFIX):
             monkeypatch.delenv(name)
@@ -49,12 +49,12 @@ def image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_image_keeps_its_database_in_its_volume(image: Path) -> None:
+def test_the_image_stores_its_database_in_its_volume(image: Path) -> None:
     assert load_settings().database_url.endswith("/data/weekbot.db")
     assert load_settings().health_port == 9464
 
 
-def test_a_secret_file_goes_before_what_the_image_sets(image: Path) -> None:
+def test_a_secret_file_overrides_the_images_settings(image: Path) -> None:
     (image / "WEEKBOT_DATABASE_URL").write_text("postgresql://postgres/weekbot\n")
     (image / "WEEKBOT_HEALTH_PORT").write_text("8080\n")
     assert load_settings().database_url == "postgresql://postgres/weekbot"
@@ -62,7 +62,7 @@ def test_a_secret_file_goes_before_what_the_image_sets(image: Path) -> None:
 
 
 async def healthy(port: int) -> bool:
-    """What the image's health check says of this port."""
+    """Run the image's health check for this port, and return whether it succeeds."""
     [check] = [given for word, given in instructions(DOCKERFILE, "") if word == "HEALTHCHECK"]
     _python, *arguments = json.loads(check.partition(" CMD ")[2])
     process = await asyncio.create_subprocess_exec(
@@ -74,16 +74,16 @@ async def healthy(port: int) -> bool:
     return await process.wait() == 0
 
 
-@pytest.mark.parametrize(("status", "well"), [(200, True), (503, False), (404, False)])
-async def test_the_health_check_tells_what_ready_says(status: int, well: bool) -> None:
+@pytest.mark.parametrize(("status", "is_healthy"), [(200, True), (503, False), (404, False)])
+async def test_the_health_check_follows_ready(status: int, is_healthy: bool) -> None:
     async def ready(_: web.Request) -> web.Response:
         return web.Response(status=status)
 
     application = web.Application()
     application.router.add_get("/ready", ready)
     async with TestServer(application) as server:
-        assert await healthy(server.port or 0) is well
+        assert await healthy(server.port or 0) is is_healthy
 
 
-async def test_the_health_check_fails_where_nothing_answers() -> None:
+async def test_the_health_check_fails_without_a_server() -> None:
     assert not await healthy(unused_port())

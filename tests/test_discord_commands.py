@@ -1,4 +1,4 @@
-"""The loopback Discord's registration of commands, also by other programs."""
+"""The loopback Discord's registration of commands, including by other programs."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,9 +31,9 @@ async def test_an_entry_point_cannot_be_omitted(server: DiscordServer, path: str
     assert (refused.status, refused.json["code"]) == (400, 50240)
     assert server.world.commands.of() == [entry_point]
 
-    taken = await ask(server, "PUT", path, [HELLO, LAUNCH])
-    assert [(each["name"], each["type"]) for each in taken.json] == [("hello", 1), ("launch", 4)]
-    assert taken.json[1]["id"] == str(entry_point.id)
+    accepted = await ask(server, "PUT", path, [HELLO, LAUNCH])
+    assert [(each["name"], each["type"]) for each in accepted.json] == [("hello", 1), ("launch", 4)]
+    assert accepted.json[1]["id"] == str(entry_point.id)
     assert (await ask(server, "GET", path)).json[1]["handler"] == 2
 
 
@@ -59,7 +59,7 @@ async def test_another_program_can_replace_the_commands(server: DiscordServer, p
 
 
 @pytest.mark.parametrize(
-    ("what", "status", "code"),
+    ("fault", "status", "code"),
     [
         (faults.daily_quota(3600), 429, 30034),
         (faults.daily_quota(3600, status=400), 400, 30034),
@@ -68,9 +68,9 @@ async def test_another_program_can_replace_the_commands(server: DiscordServer, p
     ],
 )
 async def test_registration_can_be_refused(
-    server: DiscordServer, path: str, what: RequestFault, status: int, code: int
+    server: DiscordServer, path: str, fault: RequestFault, status: int, code: int
 ) -> None:
-    server.inject("PUT", "/commands$", what)
+    server.inject("PUT", "/commands$", fault)
     refused = await ask(server, "PUT", path, [HELLO])
     assert (refused.status, refused.json["code"]) == (status, code)
     assert server.world.commands.of() == []

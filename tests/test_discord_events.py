@@ -78,9 +78,9 @@ def finish(guild: Guild) -> None:
     guild.emit(LAST, {})
 
 
-async def heard(recorder: Recorder, channel: Channel, what: EventFault) -> list[tuple[str, Any]]:
+async def events_of_two_changes(recorder: Recorder, channel: Channel, fault: EventFault) -> list[tuple[str, Any]]:
     """Return the events of a channel that is changed twice."""
-    recorder.server.gateway.mangle("CHANNEL_UPDATE", what)
+    recorder.server.gateway.mangle("CHANNEL_UPDATE", fault)
     channel.edit({"name": "first"})
     channel.edit({"name": "second"})
     finish(channel.guild)
@@ -91,10 +91,10 @@ async def heard(recorder: Recorder, channel: Channel, what: EventFault) -> list[
 
 
 async def test_a_field_can_be_missing(recorder: Recorder, channel: Channel) -> None:
-    (name, spoilt), (_, right) = await heard(recorder, channel, faults.without("position"))
+    (name, malformed), (_, valid) = await events_of_two_changes(recorder, channel, faults.without("position"))
     assert name == "CHANNEL_UPDATE"
-    assert right.keys() - spoilt.keys() == {"position"}
-    assert spoilt["name"] == "first"
+    assert valid.keys() - malformed.keys() == {"position"}
+    assert malformed["name"] == "first"
     assert channel.position == 0
     assert recorder.server.injected == {"CHANNEL_UPDATE: without position": 1}
 
@@ -102,14 +102,16 @@ async def test_a_field_can_be_missing(recorder: Recorder, channel: Channel) -> N
 @pytest.mark.parametrize("value", [None, "text", {"a": [1]}])
 async def test_a_field_can_have_a_wrong_value(recorder: Recorder, channel: Channel, value: Any) -> None:
     channel.forbid()
-    await heard(recorder, channel, faults.without("topic"))
-    (_, spoilt), (_, right) = await heard(recorder, channel, faults.with_value("permission_overwrites.0.allow", value))
-    assert [each["permission_overwrites"][0]["allow"] for each in (spoilt, right)] == [value, "0"]
+    await events_of_two_changes(recorder, channel, faults.without("topic"))
+    (_, malformed), (_, valid) = await events_of_two_changes(
+        recorder, channel, faults.with_value("permission_overwrites.0.allow", value)
+    )
+    assert [each["permission_overwrites"][0]["allow"] for each in (malformed, valid)] == [value, "0"]
 
 
 async def test_a_field_can_have_a_wrong_type(recorder: Recorder, channel: Channel) -> None:
-    (_, first), _ = await heard(recorder, channel, faults.mistyped("id"))
-    (_, second), _ = await heard(recorder, channel, faults.mistyped("permission_overwrites"))
+    (_, first), _ = await events_of_two_changes(recorder, channel, faults.mistyped("id"))
+    (_, second), _ = await events_of_two_changes(recorder, channel, faults.mistyped("permission_overwrites"))
     assert (first["id"], second["permission_overwrites"]) == (["list"], "text")
 
 
@@ -144,12 +146,12 @@ def test_all_event_faults_can_be_listed() -> None:
 
 
 async def test_an_event_can_be_unknown(recorder: Recorder, channel: Channel) -> None:
-    found = await heard(recorder, channel, faults.renamed())
+    found = await events_of_two_changes(recorder, channel, faults.renamed())
     assert [name for name, _ in found] == ["SOMETHING_NEW", "CHANNEL_UPDATE"]
 
 
 async def test_an_event_can_be_from_an_unknown_guild(recorder: Recorder, channel: Channel) -> None:
-    found = await heard(recorder, channel, faults.of_unknown_guild())
+    found = await events_of_two_changes(recorder, channel, faults.of_unknown_guild())
     assert [data["guild_id"] for _, data in found] == [str(UNKNOWN_GUILD), str(channel.guild.id)]
     recorder.server.gateway.mangle("GUILD_UPDATE", faults.of_unknown_guild())
     channel.guild.save_locales("de")
@@ -158,7 +160,7 @@ async def test_an_event_can_be_from_an_unknown_guild(recorder: Recorder, channel
 
 
 @pytest.mark.parametrize(
-    ("what", "names"),
+    ("fault", "names"),
     [
         (faults.duplicated(), ["first", "first", "second"]),
         (faults.late(), ["second", "first"]),
@@ -167,9 +169,9 @@ async def test_an_event_can_be_from_an_unknown_guild(recorder: Recorder, channel
     ],
 )
 async def test_an_event_can_be_duplicated_reordered_or_lost(
-    recorder: Recorder, channel: Channel, what: EventFault, names: list[str]
+    recorder: Recorder, channel: Channel, fault: EventFault, names: list[str]
 ) -> None:
-    assert [data["name"] for _, data in await heard(recorder, channel, what)] == names
+    assert [data["name"] for _, data in await events_of_two_changes(recorder, channel, fault)] == names
 
 
 async def test_reordered_events_are_numbered_in_the_order_they_are_sent(recorder: Recorder, channel: Channel) -> None:
@@ -183,16 +185,16 @@ async def test_reordered_events_are_numbered_in_the_order_they_are_sent(recorder
 # Frames
 
 
-@pytest.mark.parametrize(("what", "length"), [(faults.truncated(), 0.5), (faults.not_json(), 0)])
+@pytest.mark.parametrize(("fault", "length"), [(faults.truncated(), 0.5), (faults.not_json(), 0)])
 async def test_a_frame_can_be_invalid_json(
-    recorder: Recorder, channel: Channel, what: EventFault, length: float
+    recorder: Recorder, channel: Channel, fault: EventFault, length: float
 ) -> None:
-    recorder.server.gateway.mangle("CHANNEL_UPDATE", what)
+    recorder.server.gateway.mangle("CHANNEL_UPDATE", fault)
     channel.edit({"name": "first"})
     channel.edit({"name": "other"})
     finish(channel.guild)
-    broken, right = await recorder.texts()
-    assert len(broken) == (int(len(right) * length) or len("<html>"))
+    broken, valid = await recorder.texts()
+    assert len(broken) == (int(len(valid) * length) or len("<html>"))
     with pytest.raises(ValueError, match="line 1"):
         json.loads(broken)
 
@@ -225,7 +227,7 @@ async def test_a_compressed_frame_can_be_cut(server: DiscordServer, channel: Cha
 
 
 @pytest.mark.parametrize(
-    ("name", "what"),
+    ("name", "fault"),
     [
         ("HELLO", faults.without("heartbeat_interval")),
         ("HELLO", faults.with_value("heartbeat_interval", None)),
@@ -239,16 +241,16 @@ async def test_a_compressed_frame_can_be_cut(server: DiscordServer, channel: Cha
     ids=lambda each: each.kind if isinstance(each, EventFault) else each,
 )
 async def test_the_first_events_of_a_session_can_be_malformed(
-    server: DiscordServer, channel: Channel, name: str, what: EventFault
+    server: DiscordServer, channel: Channel, name: str, fault: EventFault
 ) -> None:
-    server.gateway.mangle(name, what)
+    server.gateway.mangle(name, fault)
     async with aiohttp.ClientSession() as client, client.ws_connect(server.gateway_url) as socket:
         recorder = Recorder(socket, server)
         await recorder.identify()
         await server.ready()
         finish(channel.guild)
         assert len(await recorder.texts()) == 3
-    assert server.injected == {f"{name}: {what.kind}": 1}
+    assert server.injected == {f"{name}: {fault.kind}": 1}
 
 
 # Random faults
@@ -256,15 +258,15 @@ async def test_the_first_events_of_a_session_can_be_malformed(
 
 async def test_random_faults_mix_all_event_faults(recorder: Recorder, channel: Channel) -> None:
     shares = [(0.3, everywhere(channel.payload())), (0.1, [faults.lost()])]
-    heard = []
+    runs = []
     for _ in range(2):
         recorder.server.gateway.events.mixes = [Mix("seed", shares, lambda event: event.name == "CHANNEL_UPDATE")]
         for number in range(50):
             channel.edit({"name": f"name {number}"})
         finish(channel.guild)
-        heard.append(await recorder.events())
-    assert heard[0] == heard[1]
-    assert 40 <= len(heard[0]) < 50
+        runs.append(await recorder.events())
+    assert runs[0] == runs[1]
+    assert 40 <= len(runs[0]) < 50
     assert recorder.server.injected.total() > 20
     assert recorder.server.injected["CHANNEL_UPDATE: lost"] > 0
 

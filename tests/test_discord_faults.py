@@ -88,7 +88,7 @@ async def test_a_body_can_be_shorter_than_its_content_length(
 
 
 @pytest.mark.parametrize(
-    ("what", "status", "body"),
+    ("fault", "status", "body"),
     [
         (faults.refusal(404), 404, {"message": "Made to fail", "code": 0}),
         (faults.refusal(403, None), 403, {"message": "Made to fail"}),
@@ -99,9 +99,9 @@ async def test_a_body_can_be_shorter_than_its_content_length(
     ],
 )
 async def test_json_can_have_any_content(
-    server: DiscordServer, path: str, what: RequestFault, status: int, body: Any
+    server: DiscordServer, path: str, fault: RequestFault, status: int, body: Any
 ) -> None:
-    server.inject("POST", "/messages$", what)
+    server.inject("POST", "/messages$", fault)
     answer = await ask(server, "POST", path, HELLO)
     assert (answer.status, answer.json, answer.headers["Content-Type"]) == (status, body, "application/json")
 
@@ -121,11 +121,11 @@ async def test_a_real_response_can_be_rewritten(server: DiscordServer, path: str
 # Effects
 
 
-@pytest.mark.parametrize("what", [faults.html(502), faults.refusal(500), faults.empty(), faults.cut()])
+@pytest.mark.parametrize("fault", [faults.html(502), faults.refusal(500), faults.empty(), faults.cut()])
 async def test_any_fault_can_happen_although_the_request_takes_effect(
-    server: DiscordServer, channel: Channel, path: str, what: RequestFault
+    server: DiscordServer, channel: Channel, path: str, fault: RequestFault
 ) -> None:
-    server.inject("POST", "/messages$", what.carried_out())
+    server.inject("POST", "/messages$", fault.carried_out())
     with suppress(aiohttp.ClientConnectionError):
         await ask(server, "POST", path, HELLO)
     assert len(server.messages_in(channel)) == 1
@@ -165,14 +165,14 @@ def first(channel: Channel) -> Message:
     return next(iter(channel.messages.values()))
 
 
-@pytest.mark.parametrize("what", [faults.html(502), faults.cut()], ids=["answered 502", "cut"])
+@pytest.mark.parametrize("fault", [faults.html(502), faults.cut()], ids=["answered 502", "cut"])
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)
 async def test_a_request_can_take_effect_after_its_response(
-    server: DiscordServer, channel: Channel, forum: Forum, clock: ManualClock[datetime], late: Late, what: RequestFault
+    server: DiscordServer, channel: Channel, forum: Forum, clock: ManualClock[datetime], late: Late, fault: RequestFault
 ) -> None:
     message = channel.post(server.world.bot, {"content": "first"})
     path = late.path.format(channel=channel.id, forum=forum.id, message=message.id)
-    server.inject(late.method, f"{path}$", what.carried_out(after=8))
+    server.inject(late.method, f"{path}$", fault.carried_out(after=8))
     with suppress(aiohttp.ClientConnectionError):
         await ask(server, late.method, path, late.body)
 
@@ -181,7 +181,7 @@ async def test_a_request_can_take_effect_after_its_response(
     assert not late.shown(channel)
     clock.now += timedelta(seconds=1)
     await server.until(lambda: late.shown(channel))
-    assert server.injected == {f"{late.method}: {what.kind}, carried out after 8 s": 1}
+    assert server.injected == {f"{late.method}: {fault.kind}, carried out after 8 s": 1}
 
 
 async def test_a_late_message_is_as_old_as_its_effect(
@@ -246,7 +246,7 @@ async def test_every_response_has_the_date_of_the_worlds_clock(
     server.violations.clear()
 
 
-async def test_the_gateways_responses_have_it_too(server: DiscordServer) -> None:
+async def test_the_gateways_responses_have_the_date(server: DiscordServer) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(server.gateway_url) as socket:
         assert socket._response.headers["Date"] == "Mon, 02 Jan 2040 12:00:00 GMT"
 
@@ -272,8 +272,8 @@ async def test_the_date_of_one_response_can_be_wrong(server: DiscordServer, path
 
 async def test_a_fault_has_a_method_a_path_and_a_number_of_times(server: DiscordServer, path: str) -> None:
     plan = server.inject("GET|PATCH", "/messages$", faults.html(502), times=2)
-    asked = [(await ask(server, *each)).status for each in [("GET", "/users/@me"), *[("GET", path)] * 3]]
-    assert asked == [200, 502, 502, 200]
+    statuses = [(await ask(server, *each)).status for each in [("GET", "/users/@me"), *[("GET", path)] * 3]]
+    assert statuses == [200, 502, 502, 200]
     assert plan.times == 0
 
 
@@ -309,11 +309,11 @@ async def test_any_fault_can_happen_to_any_request(
     later = [each.carried_out(after=1) for each in EVERYTHING]
     shares = [(0.4, EVERYTHING), (0.2, [each.carried_out() for each in EVERYTHING]), (0.2, later)]
     server.rest.faults.mixes = [Mix("anything", shares)]
-    asked = [
+    requests = [
         *[("GET", path, None), ("POST", path, HELLO), ("POST", f"/channels/{channel.id}/typing", None)],
         *[("GET", "/users/@me", None), ("GET", "/users/@me/guilds", None), ("GET", f"{path}/pins", None)],
     ]
-    for method, place, body in asked * 50:
+    for method, place, body in requests * 50:
         clock.now += timedelta(seconds=1)
         with suppress(aiohttp.ClientError):
             await ask(server, method, place, body)

@@ -39,28 +39,28 @@ class Bot(discord.AutoShardedClient):
 
     def __init__(self) -> None:
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0.01, heartbeat_timeout=0.1)
-        self.heard: list[str] = []
-        self.news = asyncio.Event()
+        self.received: list[str] = []
+        self.new_event = asyncio.Event()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         pass
 
     async def on_socket_event_type(self, event: str) -> None:
-        self.heard.append(event)
-        self.news.set()
+        self.received.append(event)
+        self.new_event.set()
 
-    async def hears(self, event: str, times: int = 1) -> None:
+    async def wait_for_event(self, event: str, times: int = 1) -> None:
         async with asyncio.timeout(TIMEOUT):
-            while self.heard.count(event) < times:
-                self.news.clear()
-                await self.news.wait()
+            while self.received.count(event) < times:
+                self.new_event.clear()
+                await self.new_event.wait()
 
 
 @asynccontextmanager
 async def running(server: DiscordServer) -> AsyncIterator[Bot]:
     async with Bot() as bot:
         task = asyncio.create_task(bot.start(server.token))
-        await bot.hears("GUILD_CREATE")
+        await bot.wait_for_event("GUILD_CREATE")
         yield bot
         await bot.close()
         await task
@@ -70,26 +70,26 @@ async def running(server: DiscordServer) -> AsyncIterator[Bot]:
 async def bot(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bot]:
     monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 0.01)
     async with running(server) as bot:
-        bot.heard.clear()
+        bot.received.clear()
         yield bot
 
 
 @pytest.mark.parametrize(
-    ("trouble", "event"),
+    ("disruption", "event"),
     [
         (lambda server: server.gateway.reconnect(), "RESUMED"),
         (lambda server: server.gateway.invalidate(resumable=True), "RESUMED"),
         (lambda server: server.gateway.invalidate(resumable=False), "READY"),
         (lambda server: server.gateway.close(4000), "RESUMED"),
     ],
-    ids=["told to reconnect", "session still valid", "session invalid", "closed"],
+    ids=["asked to reconnect", "session still valid", "session invalid", "closed"],
 )
 async def test_a_bot_reconnects(
-    server: DiscordServer, bot: Bot, trouble: Callable[[DiscordServer], object], event: str
+    server: DiscordServer, bot: Bot, disruption: Callable[[DiscordServer], object], event: str
 ) -> None:
-    trouble(server)
-    await bot.hears(event)
-    assert set(bot.heard) & {"READY", "RESUMED"} == {event}
+    disruption(server)
+    await bot.wait_for_event(event)
+    assert set(bot.received) & {"READY", "RESUMED"} == {event}
     assert server.gateway.complete()
 
 
@@ -100,15 +100,15 @@ async def test_a_bot_reconnects_if_its_heartbeats_are_not_acknowledged(
     server.gateway.heartbeat_interval = 0.05
     async with running(server) as bot:
         server.gateway.acknowledges = False
-        await bot.hears("RESUMED")
+        await bot.wait_for_event("RESUMED")
         server.gateway.acknowledges = True
-    assert bot.heard.count("READY") == 1
+    assert bot.received.count("READY") == 1
 
 
 async def test_a_gateway_can_drop_its_bots_repeatedly(server: DiscordServer, bot: Bot) -> None:
     async with server.gateway.drop_every(0.01):
-        await bot.hears("RESUMED", 3)
-    assert "READY" not in bot.heard
+        await bot.wait_for_event("RESUMED", 3)
+    assert "READY" not in bot.received
 
 
 @pytest.mark.parametrize("refuses", [False, True])
@@ -120,7 +120,7 @@ async def test_a_bot_reconnects_after_an_outage(
         with pytest.raises((discord.DiscordServerError, aiohttp.ClientConnectionError)):
             await bot.application_info()
         assert not server.gateway.connected()
-    await bot.hears(event)
+    await bot.wait_for_event(event)
     assert (await bot.application_info()).name == "weekbot"
 
 
@@ -134,14 +134,14 @@ class Shard:
         self.socket = socket
         self.server = server
 
-    async def receives(self, op: int) -> Any:
+    async def receive(self, op: int) -> Any:
         """Return the data of the next payload with an opcode."""
         async with asyncio.timeout(TIMEOUT):
             while (payload := await self.socket.receive_json())["op"] != op:
                 pass
         return payload["d"]
 
-    async def hears(self, name: str) -> Any:
+    async def wait_for_event(self, name: str) -> Any:
         """Return the data of the next event with a name."""
         async with asyncio.timeout(TIMEOUT):
             while (payload := await self.socket.receive_json()).get("t") != name:
@@ -152,7 +152,7 @@ class Shard:
         resume = {"token": self.server.token, "session_id": session_id, "seq": seen}
         await self.socket.send_json({"op": 6, "d": resume})
 
-    async def beats(self) -> None:
+    async def check_heartbeat(self) -> None:
         """Check that the next payload acknowledges a heartbeat."""
         await self.socket.send_json({"op": 1, "d": None})
         async with asyncio.timeout(TIMEOUT):
@@ -179,7 +179,7 @@ async def test_a_connection_without_a_heartbeat_is_closed(server: DiscordServer)
     server.gateway.heartbeat_interval = 0.02
     async with connected(server) as shard:
         await shard.identify()
-        assert (await shard.receives(0))["shard"] == [0, 1]
+        assert (await shard.receive(0))["shard"] == [0, 1]
         assert await shard.closed() == 4009
 
 
@@ -188,13 +188,13 @@ async def test_shards_that_identify_simultaneously_have_to_wait() -> None:
     starts = StartLimit(max_concurrency=2, seconds=IDENTIFY_SECONDS, clock=lambda: now[0])
     async with DiscordServer(World(starts=starts)) as server, connected(server) as first, connected(server) as third:
         await first.identify(0, 3)
-        assert (await first.receives(0))["shard"] == [0, 3]
+        assert (await first.receive(0))["shard"] == [0, 3]
         await third.identify(2, 3)
-        assert await third.receives(9) is False
+        assert await third.receive(9) is False
 
         now[0] += IDENTIFY_SECONDS
         await third.identify(2, 3)
-        assert (await third.receives(0))["shard"] == [2, 3]
+        assert (await third.receive(0))["shard"] == [2, 3]
 
 
 async def test_the_sessions_of_a_day_are_limited() -> None:
@@ -204,7 +204,7 @@ async def test_the_sessions_of_a_day_are_limited() -> None:
         assert starts.payload() == {"total": 1, "remaining": 1, "reset_after": 86_400_000, "max_concurrency": 1}
         async with connected(server) as shard:
             await shard.identify()
-            await shard.receives(0)
+            await shard.receive(0)
         assert starts.remaining == 0
         async with connected(server) as shard:
             await shard.identify()
@@ -227,7 +227,7 @@ async def test_a_connection_can_be_closed_with_any_code_at_identify(server: Disc
         assert await shard.closed() == code
     async with connected(server) as shard:
         await shard.identify()
-        await shard.hears("READY")
+        await shard.wait_for_event("READY")
     assert server.injected == {f"IDENTIFY: closed with {code}": 1}
 
 
@@ -236,26 +236,26 @@ async def test_each_resume_can_be_closed(server: DiscordServer, bot: Bot, code: 
     plan = server.gateway.inject("RESUME", closed(code), FOREVER)
     server.gateway.close(4000)
     await server.until(lambda: server.injected[f"RESUME: closed with {code}"] >= 3)
-    assert not {"READY", "RESUMED"} & set(bot.heard)
+    assert not {"READY", "RESUMED"} & set(bot.received)
     plan.times = 0
-    await bot.hears("RESUMED")
+    await bot.wait_for_event("RESUMED")
 
 
 @pytest.mark.parametrize("resumable", [True, False])
 async def test_a_session_can_be_invalid_when_it_is_resumed(server: DiscordServer, resumable: bool) -> None:
     async with connected(server) as shard:
         await shard.identify()
-        session_id = (await shard.hears("READY"))["session_id"]
+        session_id = (await shard.wait_for_event("READY"))["session_id"]
         await shard.socket.close(code=4000)
     server.gateway.inject("RESUME", invalid_session(resumable=resumable))
     async with connected(server) as shard:
         await shard.resume(session_id, 1)
-        assert await shard.receives(9) is resumable
+        assert await shard.receive(9) is resumable
         await shard.resume(session_id, 1)
         if resumable:
-            await shard.hears("RESUMED")
+            await shard.wait_for_event("RESUMED")
         else:
-            assert await shard.receives(9) is False
+            assert await shard.receive(9) is False
     assert server.injected.total() == 1
 
 
@@ -263,16 +263,16 @@ async def test_a_session_can_be_invalid_before_it_began(server: DiscordServer) -
     server.gateway.inject("IDENTIFY", invalid_session())
     async with connected(server) as shard:
         await shard.identify()
-        assert await shard.receives(9) is False
+        assert await shard.receive(9) is False
         await shard.identify()
-        await shard.hears("READY")
+        await shard.wait_for_event("READY")
 
 
 async def test_one_shard_cannot_identify_while_another_can(server: DiscordServer) -> None:
     server.gateway.inject("IDENTIFY", closed(4000), FOREVER, shard=1)
     async with connected(server) as first:
         await first.identify(0, 2)
-        await first.hears("READY")
+        await first.wait_for_event("READY")
         for _ in range(3):
             async with connected(server) as second:
                 await second.identify(1, 2)
@@ -282,10 +282,10 @@ async def test_one_shard_cannot_identify_while_another_can(server: DiscordServer
 async def test_a_gateway_can_be_silent_at_hello_or_at_identify(server: DiscordServer) -> None:
     server.gateway.inject("HELLO", silence())
     async with connected(server) as shard:
-        await shard.beats()  # no HELLO came before the answer to this
+        await shard.check_heartbeat()  # no HELLO was sent before the acknowledgement
         server.gateway.inject("IDENTIFY", silence())
         await shard.identify()
-        await shard.beats()
+        await shard.check_heartbeat()
     assert server.injected == {"HELLO: silence": 1, "IDENTIFY: silence": 1}
 
 

@@ -63,7 +63,7 @@ async def session(server: DiscordServer) -> AsyncIterator[aiohttp.ClientWebSocke
         yield socket
 
 
-async def told(socket: aiohttp.ClientWebSocketResponse, last: str) -> list[tuple[str, Any]]:
+async def events_until(socket: aiohttp.ClientWebSocketResponse, last: str) -> list[tuple[str, Any]]:
     """Return the events up to the last one."""
     found: list[tuple[str, Any]] = []
     async with asyncio.timeout(SECONDS):
@@ -77,13 +77,13 @@ async def told(socket: aiohttp.ClientWebSocketResponse, last: str) -> list[tuple
 async def test_a_guild_can_be_loaded_late(server: DiscordServer) -> None:
     early, late = server.add_guild("Early"), server.add_guild("Late", available=False)
     async with session(server) as socket:
-        (_, ready), (_, created) = await told(socket, "GUILD_CREATE")
+        (_, ready), (_, created) = await events_until(socket, "GUILD_CREATE")
         assert [each["id"] for each in ready["guilds"]] == [str(early.id), str(late.id)]
         assert created["id"] == str(early.id)
 
-        late.add_text_channel("nobody is told of it")
+        late.add_text_channel("created during the outage")
         late.come_back()
-        [(_, created)] = await told(socket, "GUILD_CREATE")
+        [(_, created)] = await events_until(socket, "GUILD_CREATE")
         assert (created["id"], created["unavailable"], len(created["channels"])) == (str(late.id), False, 1)
     assert await page(server) == [str(early.id), str(late.id)]
 
@@ -94,26 +94,26 @@ async def test_a_guild_may_never_be_loaded(server: DiscordServer) -> None:
     async with session(server) as socket:
         await server.ready()
         guild.add_text_channel("general")
-        assert [name for name, _ in await told(socket, "CHANNEL_CREATE")] == ["READY", "CHANNEL_CREATE"]
+        assert [name for name, _ in await events_until(socket, "CHANNEL_CREATE")] == ["READY", "CHANNEL_CREATE"]
     assert server.injected == {"GUILD_CREATE: lost": 1}
 
 
 async def test_a_guild_can_be_temporarily_unavailable(server: DiscordServer) -> None:
     guild = server.add_guild("Pythonistas")
     async with session(server) as socket:
-        await told(socket, "GUILD_CREATE")
+        await events_until(socket, "GUILD_CREATE")
         with guild.outage():
-            [(_, gone)] = await told(socket, "GUILD_DELETE")
-            guild.add_text_channel("made meanwhile")
-        [(_, back)] = await told(socket, "GUILD_CREATE")
+            [(_, gone)] = await events_until(socket, "GUILD_DELETE")
+            guild.add_text_channel("created meanwhile")
+        [(_, back)] = await events_until(socket, "GUILD_CREATE")
     assert gone == {"id": str(guild.id), "unavailable": True}
-    assert [each["name"] for each in back["channels"]] == ["made meanwhile"]
+    assert [each["name"] for each in back["channels"]] == ["created meanwhile"]
 
 
 async def test_no_event_is_sent_for_a_guild_without_the_bot(server: DiscordServer) -> None:
     guild = server.add_guild("Elsewhere", joined=False)
     async with session(server) as socket:
-        [(_, ready)] = await told(socket, "READY")
+        [(_, ready)] = await events_until(socket, "READY")
         guild.add_text_channel("general")
     assert ready["guilds"] == []
     assert await page(server) == []

@@ -91,17 +91,17 @@ def ids(channel: Channel) -> list[int]:
 async def test_a_page_of_a_long_history_reads_only_its_messages(
     server: DiscordServer, channel: Channel, path: str, ids: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_at = list[int]()
+    read_ids = list[int]()
 
     def counted(message: Message) -> bool:
-        looked_at.append(message.id)
+        read_ids.append(message.id)
         return Flag.EPHEMERAL in message.flags
 
     monkeypatch.setattr(Message, "ephemeral", property(counted))
 
     async def page(**query: int) -> list[int]:
-        told = {name: str(value) for name, value in query.items()}
-        return [int(each["id"]) for each in (await ask(server, "GET", path, query=told)).json]
+        text_query = {name: str(value) for name, value in query.items()}
+        return [int(each["id"]) for each in (await ask(server, "GET", path, query=text_query)).json]
 
     assert await page(limit=100) == ids[-100:][::-1]
     assert await page(limit=100, before=ids[5000]) == ids[4900:5000][::-1]
@@ -109,7 +109,7 @@ async def test_a_page_of_a_long_history_reads_only_its_messages(
     assert await page(limit=5, around=ids[5000]) == ids[4998:5003][::-1]
     assert await page(limit=5, around=ids[0]) == ids[:5][::-1]
     assert await page(after=ids[-1]) == []
-    assert len(looked_at) == 310
+    assert len(read_ids) == 310
 
 
 async def test_a_nonce_is_searched_for_only_in_the_last_minutes(

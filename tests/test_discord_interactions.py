@@ -29,23 +29,23 @@ class Bot(discord.AutoShardedClient):
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0.05)
         self.tree = app_commands.CommandTree(self)
         add_commands(self.tree)
-        self.told: list[discord.Interaction] = []
-        self.news = asyncio.Event()
+        self.received: list[discord.Interaction] = []
+        self.new_interaction = asyncio.Event()
 
     async def setup_hook(self) -> None:
         await self.tree.sync()
         self.tree.clear_commands(guild=None)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        self.told.append(interaction)
-        self.news.set()
+        self.received.append(interaction)
+        self.new_interaction.set()
 
-    async def hears(self, number: int = 1) -> list[discord.Interaction]:
+    async def wait_for_interactions(self, number: int = 1) -> list[discord.Interaction]:
         async with asyncio.timeout(SECONDS):
-            while len(self.told) < number:
-                self.news.clear()
-                await self.news.wait()
-        return self.told
+            while len(self.received) < number:
+                self.new_interaction.clear()
+                await self.new_interaction.wait()
+        return self.received
 
 
 def add_commands(tree: app_commands.CommandTree[Any]) -> None:
@@ -104,7 +104,7 @@ def outcome(answer: Answer) -> tuple[int, int | None]:
 async def test_an_interaction_can_be_sent_twice(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     interaction = server.invoke(channel, "weekly", {"day": "mon"})
     server.replay(interaction)
-    first, second = await bot.hears(2)
+    first, second = await bot.wait_for_interactions(2)
 
     assert first.id == second.id == interaction.id
     assert first.data == second.data
@@ -114,7 +114,7 @@ async def test_an_interaction_can_be_sent_twice(bot: Bot, server: DiscordServer,
 
 async def test_an_interaction_can_expire_before_it_is_sent(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     interaction = server.invoke(channel, "weekly", {"day": "mon"}, prepare=Interaction.expire)
-    await bot.hears()
+    await bot.wait_for_interactions()
     assert outcome(await acknowledge(server, interaction)) == (404, 10062)
     assert outcome(await follow_up(server, interaction)) == (401, 50027)
 
@@ -144,12 +144,12 @@ async def test_another_program_can_acknowledge_an_interaction(
 async def test_a_command_can_be_from_a_guild_without_the_bot(bot: Bot, server: DiscordServer) -> None:
     elsewhere = server.add_guild("Elsewhere", joined=False)
     interaction = server.invoke(elsewhere.add_text_channel("general"), "weekly", {"day": "mon"})
-    [told] = await bot.hears()
+    [received] = await bot.wait_for_interactions()
 
     assert bot.get_guild(elsewhere.id) is None
-    assert told.guild_id == elsewhere.id
+    assert received.guild_id == elsewhere.id
     assert interaction.event["authorizing_integration_owners"] == {"1": str(elsewhere.owner.id)}
-    assert told.app_permissions.value == 0
+    assert received.app_permissions.value == 0
     assert outcome(await acknowledge(server, interaction)) == (204, None)
     answer = await ask(server, "GET", f"/guilds/{elsewhere.id}")
     assert outcome(answer) == (404, 10004)
@@ -158,8 +158,8 @@ async def test_a_command_can_be_from_a_guild_without_the_bot(bot: Bot, server: D
 async def test_a_command_can_be_from_a_guild_that_is_still_loading(bot: Bot, server: DiscordServer) -> None:
     late = server.add_guild("Late", available=False)
     server.invoke(late.add_text_channel("general"), "weekly", {"day": "mon"})
-    [told] = await bot.hears()
-    assert told.guild_id == late.id
+    [received] = await bot.wait_for_interactions()
+    assert received.guild_id == late.id
     assert bot.get_guild(late.id) is None
 
 
@@ -200,8 +200,8 @@ async def test_a_command_can_have_been_removed(bot: Bot, server: DiscordServer, 
     [command] = group["options"]
     assert (group["type"], command["type"]) == (2, 1)
     assert [option["type"] for option in command["options"]] == [3, 4, 5, 7, 6, 8]
-    [told] = await bot.hears()
-    assert told.data == interaction.event["data"]
+    [received] = await bot.wait_for_interactions()
+    assert received.data == interaction.event["data"]
 
 
 async def test_an_option_of_a_removed_command_can_be_autocompleted(
@@ -224,4 +224,4 @@ async def test_a_custom_id_can_be_unknown(
     data = interaction.event["data"]
     assert (data["custom_id"], data["component_type"], data.get("values")) == ("weekbot:more:abc", kind, values)
     assert interaction.event["message"]["id"] == str(message.id)
-    await bot.hears()
+    await bot.wait_for_interactions()

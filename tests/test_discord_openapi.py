@@ -36,7 +36,7 @@ def test_a_valid_request_is_not_a_violation(method: str, path: str, query: dict[
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "query", "body", "said"),
+    ("method", "path", "query", "body", "message"),
     [
         ("GET", "/nothing/here", {}, None, "no such operation"),
         ("PATCH", MESSAGES, {}, {}, "no such operation"),
@@ -51,15 +51,17 @@ def test_a_valid_request_is_not_a_violation(method: str, path: str, query: dict[
         ("POST", MESSAGES, {}, {"components": [{"type": 10}]}, 'components/0: "content" is a required property'),
     ],
 )
-def test_an_invalid_request_is_described(method: str, path: str, query: dict[str, str], body: Any, said: str) -> None:
+def test_an_invalid_request_is_described(
+    method: str, path: str, query: dict[str, str], body: Any, message: str
+) -> None:
     [violation] = violations(method, path, query, body)
     start, found = violation.split(": ", 1)
     assert start == f"{method} {path}"
-    assert re.search(said, found)
+    assert re.search(message, found)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "body", "said"),
+    ("method", "path", "status", "body", "message"),
     [
         ("GET", "/gateway", 200, {"url": 5}, "url: 5 is not of type"),
         ("GET", "/gateway", 204, None, "this status is not documented, just 200, 429, 4XX"),
@@ -68,9 +70,9 @@ def test_an_invalid_request_is_described(method: str, path: str, query: dict[str
         ("PUT", "/channels/1/messages/pins/2", 204, {}, "has no body"),
     ],
 )
-def test_responses_are_checked(method: str, path: str, status: int, body: Any, said: str) -> None:
+def test_responses_are_checked(method: str, path: str, status: int, body: Any, message: str) -> None:
     [violation] = violations_of_answer(method, path, status, body)
-    assert re.search(said, violation)
+    assert re.search(message, violation)
 
 
 async def test_a_server_with_a_violation_fails_at_its_end() -> None:

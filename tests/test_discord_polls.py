@@ -60,10 +60,12 @@ async def test_a_poll_can_be_sent_voted_in_and_ended(server: DiscordServer, chan
 async def test_only_a_poll_can_be_ended_and_it_cannot_be_edited(
     server: DiscordServer, channel: Channel, path: str
 ) -> None:
-    asked = (await ask(server, "POST", path, poll("Flask"))).json
-    assert (await ask(server, "PATCH", f"{path}/{asked['id']}", {"content": "?"})).json["code"] == 520003
-    said = (await ask(server, "POST", path, {"content": "?"})).json
-    assert (await ask(server, "POST", f"/channels/{channel.id}/polls/{said['id']}/expire")).json["code"] == 520006
+    sent_poll = (await ask(server, "POST", path, poll("Flask"))).json
+    assert (await ask(server, "PATCH", f"{path}/{sent_poll['id']}", {"content": "?"})).json["code"] == 520003
+    sent_message = (await ask(server, "POST", path, {"content": "?"})).json
+    assert (await ask(server, "POST", f"/channels/{channel.id}/polls/{sent_message['id']}/expire")).json[
+        "code"
+    ] == 520006
 
 
 @pytest.mark.parametrize(

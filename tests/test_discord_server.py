@@ -29,36 +29,36 @@ FRUIT = ["apple", "apricot", "banana"]
 
 
 class Bot(discord.AutoShardedClient):
-    """A bot with a command of each kind that matters."""
+    """A bot with a command of each relevant kind."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0.05, **options)
         self.tree = app_commands.CommandTree(self)
         add_commands(self.tree)
-        self.heard: list[str] = []
-        self.news = asyncio.Event()
+        self.received: list[str] = []
+        self.new_event = asyncio.Event()
 
     async def setup_hook(self) -> None:
         self.add_view(Buttons())
         await self.tree.sync()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Identify at once, without the five seconds that Discord wants between shards."""
+        """Identify immediately, without the five seconds between shards that Discord requires."""
 
     async def on_socket_event_type(self, event: str) -> None:
-        self.heard.append(event)
-        self.news.set()
+        self.received.append(event)
+        self.new_event.set()
 
-    async def hears(self, event: str) -> None:
-        """Wait for an event that was or will be heard."""
+    async def wait_for_event(self, event: str) -> None:
+        """Wait for an event, unless it has already been received."""
         async with asyncio.timeout(5):
-            while event not in self.heard:
-                self.news.clear()
-                await self.news.wait()
+            while event not in self.received:
+                self.new_event.clear()
+                await self.new_event.wait()
 
 
 class Buttons(ui.View):
-    """Two buttons that outlive a restart."""
+    """Two persistent buttons."""
 
     def __init__(self) -> None:
         super().__init__(timeout=None)
@@ -109,8 +109,8 @@ def add_commands(tree: app_commands.CommandTree[Any]) -> None:
     async def subscribe(
         interaction: discord.Interaction, channel: discord.TextChannel, role: discord.Role, who: discord.Member
     ) -> None:
-        may = interaction.permissions.manage_guild
-        await interaction.response.send_message(f"{channel.mention} {role.name} {who.name} {may}")
+        may_manage = interaction.permissions.manage_guild
+        await interaction.response.send_message(f"{channel.mention} {role.name} {who.name} {may_manage}")
 
     tree.add_command(weekly)
 
@@ -149,7 +149,7 @@ def channel(guild: Guild) -> Channel:
 @pytest.fixture
 async def bot(server: DiscordServer, channel: Channel) -> AsyncIterator[Bot]:
     async with running(server) as bot:
-        await bot.hears("GUILD_CREATE")
+        await bot.wait_for_event("GUILD_CREATE")
         yield bot
 
 
@@ -223,59 +223,61 @@ async def test_each_shard_sees_its_guilds(server: DiscordServer, shard_count: in
         assert {session.shard: session.shards for session in server.gateway.connected()} == {0: 2, 1: 2}
 
 
-async def test_a_dropped_bot_resumes_and_is_told_what_it_missed(server: DiscordServer, bot: Bot, guild: Guild) -> None:
+async def test_a_dropped_bot_resumes_and_receives_missed_events(server: DiscordServer, bot: Bot, guild: Guild) -> None:
     dropping = asyncio.create_task(server.drop())
     await server.until(lambda: not server.gateway.connected())
-    missed = guild.add_text_channel("made meanwhile")
+    missed = guild.add_text_channel("created meanwhile")
     await dropping
 
-    await bot.hears("RESUMED")
+    await bot.wait_for_event("RESUMED")
     assert bot.get_channel(missed.id) is not None
-    assert bot.heard.count("READY") == 1
+    assert bot.received.count("READY") == 1
     assert [session.resumed for session in server.gateway.connected()] == [1]
 
 
-async def test_a_forgotten_session_is_begun_anew(server: DiscordServer, bot: Bot, guild: Guild) -> None:
-    bot.heard.clear()
+async def test_a_bot_starts_a_new_session_after_a_lost_one(server: DiscordServer, bot: Bot, guild: Guild) -> None:
+    bot.received.clear()
     await server.drop(resumable=False)
 
-    await bot.hears("GUILD_CREATE")
-    assert "READY" in bot.heard
-    assert "RESUMED" not in bot.heard
+    await bot.wait_for_event("GUILD_CREATE")
+    assert "READY" in bot.received
+    assert "RESUMED" not in bot.received
 
 
-async def test_what_happens_in_a_guild_is_told(bot: Bot, server: DiscordServer, guild: Guild, channel: Channel) -> None:
+async def test_changes_in_a_guild_are_sent_as_events(
+    bot: Bot, server: DiscordServer, guild: Guild, channel: Channel
+) -> None:
     await bot.wait_until_ready()
     found = text_channel(bot, channel)
 
     channel.forbid(Permission.SEND_MESSAGES)
-    await bot.hears("CHANNEL_UPDATE")
+    await bot.wait_for_event("CHANNEL_UPDATE")
     assert not found.permissions_for(found.guild.me).send_messages
 
     role = guild.add_role("learners")
-    await bot.hears("GUILD_ROLE_CREATE")
+    await bot.wait_for_event("GUILD_ROLE_CREATE")
     assert found.guild.get_role(role.id) is not None
 
     channel.delete()
-    await bot.hears("CHANNEL_DELETE")
+    await bot.wait_for_event("CHANNEL_DELETE")
     assert bot.get_channel(channel.id) is None
 
     await found.guild.leave()
-    await bot.hears("GUILD_DELETE")
+    await bot.wait_for_event("GUILD_DELETE")
     assert list(bot.guilds) == []
     assert not guild.joined
 
 
-async def test_an_outage_is_no_leaving(bot: Bot, guild: Guild) -> None:
+async def test_an_outage_does_not_remove_the_guild(bot: Bot, guild: Guild) -> None:
     await bot.wait_until_ready()
 
     guild.go_down()
-    await bot.hears("GUILD_DELETE")
+    await bot.wait_for_event("GUILD_DELETE")
     assert [each.unavailable for each in bot.guilds] == [True]
 
-    bot.heard.clear()
+    bot.received.clear()
     guild.come_back()
-    await bot.hears("GUILD_CREATE")
+    await bot.wait_for_event("GUILD_CREATE")
     assert [each.unavailable for each in bot.guilds] == [False]
 
 
@@ -290,7 +292,7 @@ async def test_commands_are_registered(bot: Bot, server: DiscordServer) -> None:
     assert {command.name for command in await bot.tree.fetch_commands()} == again.keys()
 
 
-async def test_a_command_is_answered(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_a_command_gets_a_response(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     response = await server.interact(channel, "hello", {"name": "Ada", "times": 2})
 
     assert response.text == "hello Ada hello Ada "
@@ -299,7 +301,9 @@ async def test_a_command_is_answered(bot: Bot, server: DiscordServer, channel: C
 
 
 @pytest.mark.parametrize("private", [True, False])
-async def test_a_deferred_command_is_answered(bot: Bot, server: DiscordServer, channel: Channel, private: bool) -> None:
+async def test_a_deferred_command_gets_a_response(
+    bot: Bot, server: DiscordServer, channel: Channel, private: bool
+) -> None:
     response = await server.interact(channel, "later", {"private": private})
     await server.until(lambda: response.followups)
 
@@ -308,11 +312,11 @@ async def test_a_deferred_command_is_answered(bot: Bot, server: DiscordServer, c
     assert [message.text for message in response.followups] == ["second"]
 
 
-async def test_a_promised_answer_is_edited_in(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_a_deferred_response_is_edited(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     assert (await server.interact(channel, "edited")).text == "done"
 
 
-async def test_a_file_arrives(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_a_response_can_have_a_file(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     response = await server.interact(channel, "export")
 
     assert response.answer is not None
@@ -320,7 +324,9 @@ async def test_a_file_arrives(bot: Bot, server: DiscordServer, channel: Channel)
     assert server.messages_in(channel) == []
 
 
-async def test_a_subcommand_gets_its_objects(bot: Bot, server: DiscordServer, guild: Guild, channel: Channel) -> None:
+async def test_a_subcommand_gets_resolved_objects(
+    bot: Bot, server: DiscordServer, guild: Guild, channel: Channel
+) -> None:
     role, member = guild.add_role("learners"), guild.add_member("bob")
     options = {"channel": channel, "role": role, "who": member}
 
@@ -335,7 +341,7 @@ async def test_a_subcommand_gets_its_objects(bot: Bot, server: DiscordServer, gu
     assert managers.text.endswith("True")
 
 
-async def test_typing_is_completed(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_an_option_is_autocompleted(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     choices = await server.autocomplete(channel, "fruit", {"name": "ap"})
     assert [choice["value"] for choice in choices] == ["apple", "apricot"]
 
@@ -348,7 +354,7 @@ async def test_a_button_updates_its_message(bot: Bot, server: DiscordServer, cha
     assert clicked.text == "hello Ada !"
 
 
-async def test_a_button_answers_privately(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_a_button_can_have_a_private_response(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     response = await server.interact(channel, "hello", {"name": "Ada"})
     clicked = await server.click(response, "whisper")
 
@@ -361,7 +367,7 @@ async def test_a_button_answers_privately(bot: Bot, server: DiscordServer, chann
     ("command", "options"),
     [("helo", {}), ("weekly", {}), ("weekly unsubscribe", {}), ("hello", {"nam": "Ada"}), ("hello", {})],
 )
-async def test_what_no_member_can_type_is_an_error(
+async def test_an_impossible_command_raises_an_error(
     bot: Bot, server: DiscordServer, channel: Channel, command: str, options: dict[str, str]
 ) -> None:
     with pytest.raises((LookupError, ValueError), match=command.split()[0]):
@@ -369,12 +375,12 @@ async def test_what_no_member_can_type_is_an_error(
 
 
 @pytest.mark.parametrize(("seconds", "answered"), [(3, True), (4, False)])
-async def test_an_interaction_waits_three_seconds(
+async def test_an_interaction_expires_after_three_seconds(
     bot: Bot, server: DiscordServer, channel: Channel, seconds: int, answered: bool
 ) -> None:
     interaction = server.world.begin(InteractionKind.COMMAND, channel, channel.guild.owner, None)
-    begun = moment(interaction.id)
-    server.world.clock = lambda: begun + timedelta(seconds=seconds)
+    created = moment(interaction.id)
+    server.world.clock = lambda: created + timedelta(seconds=seconds)
     acknowledging = bot.http.request(
         Route("POST", f"/interactions/{interaction.id}/{interaction.token}/callback"), json={"type": 5}
     )
@@ -386,15 +392,15 @@ async def test_an_interaction_waits_three_seconds(
             await acknowledging
 
 
-async def test_an_interactions_token_lives_for_fifteen_minutes(
+async def test_an_interaction_token_is_valid_for_fifteen_minutes(
     bot: Bot, server: DiscordServer, channel: Channel
 ) -> None:
     interaction = await server.interact(channel, "edited")
-    begun = moment(interaction.id)
+    created = moment(interaction.id)
     edit = Route("PATCH", f"/webhooks/{server.world.application.id}/{interaction.token}/messages/@original")
-    server.world.clock = lambda: begun + timedelta(minutes=15)
+    server.world.clock = lambda: created + timedelta(minutes=15)
     await bot.http.request(edit, json={"content": "in time"})
-    server.world.clock = lambda: begun + timedelta(minutes=15, seconds=1)
+    server.world.clock = lambda: created + timedelta(minutes=15, seconds=1)
     with pytest.raises(discord.HTTPException, match="50027"):
         await bot.http.request(edit, json={"content": "too late"})
     assert interaction.text == "in time"
@@ -403,7 +409,7 @@ async def test_an_interactions_token_lives_for_fifteen_minutes(
 # Messages
 
 
-async def test_a_nonce_is_sent_once(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_a_repeated_nonce_makes_one_message(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     found = text_channel(bot, channel)
     first = await found.send(view=card("delivery:1"), nonce="1")
     second = await found.send(view=card("delivery:1"), nonce="1")
@@ -413,7 +419,7 @@ async def test_a_nonce_is_sent_once(bot: Bot, server: DiscordServer, channel: Ch
     assert [message.id for message in server.messages_in(channel)] == [first.id, third.id]
 
 
-async def test_a_nonce_is_forgotten(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_a_nonce_expires(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     found, start = text_channel(bot, channel), server.world.clock()
     await found.send("once", nonce="1")
     server.world.clock = lambda: start + server.world.nonce_window + timedelta(minutes=1)
@@ -423,7 +429,7 @@ async def test_a_nonce_is_forgotten(bot: Bot, server: DiscordServer, channel: Ch
 
 
 async def test_history_has_components_but_no_nonce(bot: Bot, server: DiscordServer, channel: Channel) -> None:
-    server.rest.limits = None  # or the fifth message would make discord.py wait
+    server.rest.limits = None  # otherwise discord.py would wait for the fifth message
     found = text_channel(bot, channel)
     sent = [await found.send(view=card(f"delivery:{number}"), nonce=str(number)) for number in range(5)]
 
@@ -456,7 +462,7 @@ async def test_a_message_is_fetched_edited_and_deleted(bot: Bot, server: Discord
 
 @dataclass
 class TextId:
-    """A role as Discord documents it in allowed_mentions: discord.py would send a number."""
+    """A role in allowed_mentions with a text id, as documented by Discord; discord.py would send a number."""
 
     id: Any
 
@@ -479,7 +485,7 @@ async def test_a_thread_is_opened_and_archived(bot: Bot, server: DiscordServer, 
     assert [each.text for each in server.messages_in(guild.threads[thread.id])] == ["", "discuss"]
     assert thread.id == message.id
     assert [each.id for each in await thread.guild.active_threads()] == [thread.id]
-    await bot.hears("THREAD_CREATE")
+    await bot.wait_for_event("THREAD_CREATE")
 
     await thread.edit(archived=True)
     assert await thread.guild.active_threads() == []
@@ -490,9 +496,9 @@ async def test_a_thread_is_opened_and_archived(bot: Bot, server: DiscordServer, 
         await message.create_thread(name="again")
 
 
-async def test_a_forum_takes_posts_with_tags(bot: Bot, server: DiscordServer, guild: Guild) -> None:
+async def test_a_forum_accepts_posts_with_tags(bot: Bot, server: DiscordServer, guild: Guild) -> None:
     forum = guild.add_forum("topics", tags=["web", "data"], requires_tag=True)
-    await bot.hears("CHANNEL_CREATE")
+    await bot.wait_for_event("CHANNEL_CREATE")
     found = bot.get_channel(forum.id)
     assert isinstance(found, discord.ForumChannel)
 
@@ -516,12 +522,12 @@ async def test_a_message_is_pinned_and_unpinned(bot: Bot, channel: Channel) -> N
 
     await second.unpin()
     assert [message.id for message in channel.pins] == [first.id]
-    await bot.hears("CHANNEL_PINS_UPDATE")
+    await bot.wait_for_event("CHANNEL_PINS_UPDATE")
 
 
 async def test_an_announcement_is_published_once(bot: Bot, server: DiscordServer, guild: Guild) -> None:
     news = guild.add_announcement_channel("news")
-    await bot.hears("CHANNEL_CREATE")
+    await bot.wait_for_event("CHANNEL_CREATE")
     message = await text_channel(bot, news).send("news")
     await message.publish()
 
@@ -530,12 +536,12 @@ async def test_an_announcement_is_published_once(bot: Bot, server: DiscordServer
         await message.publish()
 
 
-async def test_what_is_published_appears_in_the_channels_that_follow(
+async def test_a_published_message_appears_in_following_channels(
     bot: Bot, server: DiscordServer, guild: Guild, channel: Channel
 ) -> None:
     guild.bot_role.permissions |= Permission.MANAGE_WEBHOOKS
     news = guild.add_announcement_channel("news")
-    await bot.hears("CHANNEL_CREATE")
+    await bot.wait_for_event("CHANNEL_CREATE")
     webhook = await found_news(bot, news).follow(destination=text_channel(bot, channel))
     message = await found_news(bot, news).send("news", embed=discord.Embed(title="Flask"), view=buttons("delivery:1"))
     assert [each.kind for each in server.messages_in(channel)] == [FOLLOW_NOTICE]
@@ -548,11 +554,11 @@ async def test_what_is_published_appears_in_the_channels_that_follow(
     assert copy.reference.message_id == message.id
 
     await message.edit(content="newer")
-    [_, repeated] = server.messages_in(channel)
-    assert repeated.text == "newer\nFlask"
-    assert repeated.components == []
+    [_, crossposted] = server.messages_in(channel)
+    assert crossposted.text == "newer\nFlask"
+    assert crossposted.components == []
     await message.delete()
-    assert Flag.SOURCE_MESSAGE_DELETED in repeated.flags
+    assert Flag.SOURCE_MESSAGE_DELETED in crossposted.flags
 
 
 def found_news(bot: Bot, channel: Channel) -> discord.TextChannel:
@@ -562,7 +568,7 @@ def found_news(bot: Bot, channel: Channel) -> discord.TextChannel:
 
 
 @pytest.mark.usefixtures("bot")
-async def test_only_announcements_are_followed_and_only_with_permission(
+async def test_following_requires_an_announcement_channel_and_a_permission(
     bot: Bot, guild: Guild, channel: Channel
 ) -> None:
     news = guild.add_announcement_channel("news")
@@ -577,7 +583,7 @@ async def test_only_announcements_are_followed_and_only_with_permission(
 
 
 @pytest.mark.parametrize(
-    ("spoil", "code"),
+    ("break_channel", "code"),
     [
         (lambda channel: channel.forbid(Permission.SEND_MESSAGES), 50013),
         (lambda channel: channel.forbid(Permission.VIEW_CHANNEL), 50001),
@@ -585,9 +591,11 @@ async def test_only_announcements_are_followed_and_only_with_permission(
         (lambda channel: channel.guild.kick_bot(), 50001),
     ],
 )
-async def test_a_dead_channel_refuses(bot: Bot, channel: Channel, spoil: Callable[[Channel], None], code: int) -> None:
+async def test_a_broken_channel_refuses_messages(
+    bot: Bot, channel: Channel, break_channel: Callable[[Channel], None], code: int
+) -> None:
     found = text_channel(bot, channel)
-    spoil(channel)
+    break_channel(channel)
     with pytest.raises(discord.HTTPException) as error:
         await found.send("anybody?")
     assert error.value.code == code
@@ -621,7 +629,7 @@ async def test_a_request_can_be_made_to_fail(server: DiscordServer, channel: Cha
     assert [each.status for each in server.sent("POST", MESSAGES)] == [503, 503, 200]
 
 
-async def test_a_rate_limit_is_waited_for(server: DiscordServer, channel: Channel, send: Send) -> None:
+async def test_discord_py_waits_for_a_rate_limit(server: DiscordServer, channel: Channel, send: Send) -> None:
     server.fail_next("POST", r"/messages$", 429)
     await send()
     assert [each.status for each in server.sent("POST", MESSAGES)] == [429, 200]
@@ -663,7 +671,7 @@ async def test_an_unknown_request_is_recorded(server: DiscordServer, bot: Bot) -
     server.violations.clear()
 
 
-async def test_waiting_in_vain_says_for_what(server: DiscordServer) -> None:
+async def test_a_timeout_names_the_expected_event(server: DiscordServer) -> None:
     server.changes.timeout = 0.01
     with pytest.raises(TimeoutError, match="a bot to identify"):
         await server.ready()

@@ -150,14 +150,14 @@ async def test_the_gateways_thread_events_match_discords(server: DiscordServer, 
         thread.publish()
         thread.edit({"locked": True, "archived": True})
         thread.delete()
-        told = {}
+        events = {}
         async with asyncio.timeout(10):
-            while "THREAD_DELETE" not in told:
+            while "THREAD_DELETE" not in events:
                 frame = json.loads(await socket.receive_str())
-                told[frame.get("t")] = frame["d"]
-    assert "owner_id" not in told["THREAD_CREATE"]
-    assert told["THREAD_UPDATE"]["thread_metadata"].items() >= {"locked": True, "archived": True}.items()
-    assert told["THREAD_DELETE"].keys() == {"id", "guild_id", "parent_id", "type"}
+                events[frame.get("t")] = frame["d"]
+    assert "owner_id" not in events["THREAD_CREATE"]
+    assert events["THREAD_UPDATE"]["thread_metadata"].items() >= {"locked": True, "archived": True}.items()
+    assert events["THREAD_DELETE"].keys() == {"id", "guild_id", "parent_id", "type"}
     assert (await ask(server, "GET", f"/channels/{thread.id}")).json["code"] == 10003
 
 
@@ -219,7 +219,7 @@ async def pages(server: DiscordServer, forum: Forum) -> list[list[str]]:
 
 async def test_a_forum_can_have_very_many_archived_threads(server: DiscordServer, forum: Forum) -> None:
     posts = fill(forum, 20_000)
-    server.rest.check = False  # of pages that are all alike
+    server.rest.check = False  # the pages are all alike
     found = await pages(server, forum)
     assert {len(page) for page in found} == {100}
     assert [thread_id for page in found for thread_id in page] == [str(post.id) for post in posts]

@@ -80,7 +80,7 @@ def test_a_clock_that_was_set_is_in_doubt_and_not_used(world: World, wrong: time
     world.respond()
     doubts.append(world.time.in_doubt)
     assert world.is_right()
-    assert doubts == [True, True, True, False]  # as long as it disagrees
+    assert doubts == [True, True, True, False]  # while the clock disagrees
 
 
 def test_a_suspended_process_trusts_the_clock_if_a_response_agrees(world: World) -> None:
@@ -106,7 +106,7 @@ def test_temporarily_wrong_responses_are_ignored(world: World, wrong: timedelta)
 def test_the_next_response_corrects_a_wrong_first_one(world: World) -> None:
     world.respond(-YEAR)
     world.let_pass(seconds=1)
-    assert world.time.in_doubt  # so that there is a next one, also if nothing seems to be due
+    assert world.time.in_doubt  # so that another request is sent even if nothing seems to be due
     world.respond()
     assert world.is_right()
     assert not world.time.in_doubt
@@ -129,9 +129,9 @@ def test_either_the_clock_or_a_response_may_be_wrong(steps: list[tuple[str, int,
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server_time, "loop_now", lambda: 1000 + world.passed)
         world.respond()
-        for what, wrong, seconds in steps:
+        for source, wrong, seconds in steps:
             world.let_pass(seconds=seconds)
-            if what == "answer":
+            if source == "answer":
                 world.respond(timedelta(seconds=wrong))
             else:
                 world.machine.instant += timedelta(seconds=wrong)

@@ -1,4 +1,4 @@
-"""The dispatcher's pipeline: how much is in flight, what comes first, and what holds up nothing else."""
+"""The dispatcher's pipeline: concurrency, priorities, and isolation of failures."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -22,12 +22,12 @@ from weekbot.domain import planning
 from weekbot.domain.deliveries import Delivery, Plan, UsedTopics
 from weekbot.domain.subscriptions import Subscription
 
-RATE, ALMOST_ALL = 48, 0.995
-QUICK, USUAL, SLOW = 0.05, 0.25, 2.0  # seconds until Discord answers
+RATE, EFFICIENCY = 48, 0.995
+FAST, NORMAL, SLOW = 0.05, 0.25, 2.0  # seconds until Discord answers
 
 
 class LoopClock:
-    """The time of the simulated loop."""
+    """A clock with the time of the simulated loop."""
 
     def now(self) -> datetime:
         return MONDAY + timedelta(seconds=asyncio.get_running_loop().time())
@@ -38,14 +38,14 @@ class LoopClock:
 
 @dataclass
 class Requests:
-    """A source of so many pieces of work, each of which is one request that Discord answers after a while.
+    """A queue of `count` jobs, each of which is one request that Discord answers after a while.
 
-    Those numbered in `hanging` are never answered. All are due at once, or those after `first` only at an instant.
+    Requests whose numbers are in `hanging` are never answered. All are due at `due_at`.
     """
 
     count: int
-    answered_after: float = USUAL
-    pace: RateLimiter = field(default_factory=lambda: RateLimiter(RATE))
+    answered_after: float = NORMAL
+    rate_limiter: RateLimiter = field(default_factory=lambda: RateLimiter(RATE))
     hanging: set[int] = field(default_factory=set)
     failing: set[int] = field(default_factory=set)
     due_at: datetime = MONDAY
@@ -68,7 +68,7 @@ class Requests:
     async def _request(self, number: int) -> None:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await self.pace.acquire()
+        await self.rate_limiter.acquire()
         self.sent.append(asyncio.get_running_loop().time())
         if number in self.failing:
             raise ZeroDivisionError("unexpected")
@@ -77,70 +77,70 @@ class Requests:
         self.answered.append(number)
 
 
-def dispatcher(*sources: JobQueue, pace: RateLimiter | None = None) -> Dispatcher:
-    kept = pace or RateLimiter(RATE)
-    return Dispatcher(sources, lambda: kept, LoopClock())
+def dispatcher(*queues: JobQueue, rate_limiter: RateLimiter | None = None) -> Dispatcher:
+    limiter = rate_limiter or RateLimiter(RATE)
+    return Dispatcher(queues, lambda: limiter, LoopClock())
 
 
-def dispatched(requests: Requests) -> Requests:
-    """The requests after a tick that did them all."""
+def dispatch_all(requests: Requests) -> Requests:
+    """Run a tick that executes all requests."""
 
     async def run() -> None:
-        await dispatcher(requests, pace=requests.pace).run()
+        await dispatcher(requests, rate_limiter=requests.rate_limiter).run()
 
     simulated(run())
     return requests
 
 
-# As many in flight as leave while one is answered
+# Concurrency
 
 
-@pytest.mark.parametrize("answered_after", [QUICK, USUAL, SLOW])
-def test_requests_leave_at_the_full_pace_however_long_discord_takes_to_answer(answered_after: float) -> None:
-    requests = dispatched(Requests(500, answered_after))
+@pytest.mark.parametrize("answered_after", [FAST, NORMAL, SLOW])
+def test_requests_are_sent_at_the_full_rate_at_any_latency(answered_after: float) -> None:
+    requests = dispatch_all(Requests(500, answered_after))
 
     assert sorted(requests.answered) == list(range(500))
-    assert requests.sent[-1] - requests.sent[0] <= 500 / RATE / ALMOST_ALL
+    assert requests.sent[-1] - requests.sent[0] <= 500 / RATE / EFFICIENCY
 
 
-@pytest.mark.parametrize("answered_after", [QUICK, USUAL, SLOW])
-def test_no_more_are_in_flight_than_leave_while_one_is_answered_and_a_few_that_wait(answered_after: float) -> None:
-    requests = dispatched(Requests(500, answered_after))
+@pytest.mark.parametrize("answered_after", [FAST, NORMAL, SLOW])
+def test_the_number_in_flight_is_limited_by_the_rate_and_the_latency(answered_after: float) -> None:
+    requests = dispatch_all(Requests(500, answered_after))
 
     assert requests.most_in_flight <= RATE * (answered_after + 0.3) + 2
 
 
-def test_a_discord_that_hardly_answers_is_not_asked_ever_more() -> None:
-    requests = dispatched(Requests(1000, answered_after=30))
+def test_the_number_in_flight_is_limited_if_discord_hardly_responds() -> None:
+    requests = dispatch_all(Requests(1000, answered_after=30))
 
     assert len(requests.answered) == 1000
     assert requests.most_in_flight <= 5 * RATE
 
 
 @pytest.mark.parametrize("rate", [1, 5, 1000])
-def test_any_pace_is_kept_and_used(rate: float) -> None:
-    requests = dispatched(Requests(200, QUICK, RateLimiter(rate)))
+def test_any_rate_limit_is_respected_and_used(rate: float) -> None:
+    requests = dispatch_all(Requests(200, FAST, RateLimiter(rate)))
 
     assert len(requests.answered) == 200
     assert 198 / rate <= requests.sent[-1] - requests.sent[0] <= 201 / rate
 
 
-# What holds up nothing else
+# Isolation of failures
 
 
-def test_one_that_hangs_holds_up_no_other() -> None:
+def test_a_hanging_request_delays_no_other() -> None:
     async def answered_in(seconds: float) -> list[int]:
         requests = Requests(500, hanging={0, 7, 123})
-        running = asyncio.create_task(dispatcher(requests, pace=requests.pace).run())
+        running = asyncio.create_task(dispatcher(requests, rate_limiter=requests.rate_limiter).run())
         await asyncio.sleep(seconds)
         assert not running.done()
         return requests.answered
 
-    answered = simulated(answered_in(500 / RATE / ALMOST_ALL + 1))
+    answered = simulated(answered_in(500 / RATE / EFFICIENCY + 1))
     assert sorted(answered) == [number for number in range(500) if number not in {0, 7, 123}]
 
 
-def test_what_becomes_due_while_one_hangs_is_begun_soon() -> None:
+def test_a_job_that_becomes_due_while_another_hangs_starts_soon() -> None:
     async def begun_after() -> float:
         due_at = LoopClock().now() + timedelta(seconds=10)
         hanging, later = Requests(1, hanging={0}), Requests(1, due_at=due_at)
@@ -152,8 +152,8 @@ def test_what_becomes_due_while_one_hangs_is_begun_soon() -> None:
     assert 10 <= simulated(begun_after()) <= 10 + POLL_SECONDS + 0.1
 
 
-def test_an_unexpected_error_in_one_is_logged_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    requests = dispatched(Requests(50, failing={0, 17}))
+def test_an_unexpected_error_is_logged_and_delays_no_other_job(caplog: pytest.LogCaptureFixture) -> None:
+    requests = dispatch_all(Requests(50, failing={0, 17}))
 
     assert len(requests.answered) == 48
     assert [record.getMessage() for record in caplog.records] == 2 * [
@@ -161,7 +161,7 @@ def test_an_unexpected_error_in_one_is_logged_and_holds_up_no_other(caplog: pyte
     ]
 
 
-def test_a_source_that_fails_ends_the_tick_and_the_next_tick_goes_on() -> None:
+def test_a_failing_queue_ends_the_tick_and_the_next_tick_continues() -> None:
     class Failing(Requests):
         failures = 1
 
@@ -173,46 +173,46 @@ def test_a_source_that_fails_ends_the_tick_and_the_next_tick_goes_on() -> None:
 
     async def two_ticks() -> list[int]:
         requests = Failing(50)
-        ticking = dispatcher(requests, pace=requests.pace)
+        runner = dispatcher(requests, rate_limiter=requests.rate_limiter)
         with pytest.raises(OSError, match="disk full"):
-            await ticking.run()
-        await ticking.run()
+            await runner.run()
+        await runner.run()
         return requests.answered
 
     assert sorted(simulated(two_ticks())) == list(range(50))
 
 
-# What comes first
+# Priorities
 
 
-class Named(Requests):
-    """A source that notes in which order its work is begun among others'."""
+class RecordingQueue(Requests):
+    """A queue that records the order in which jobs of several queues are claimed."""
 
     name: str
     order: list[str]
 
     async def claim(self, limit: int) -> Sequence[Job]:
-        works = await super().claim(limit)
-        self.order.extend([self.name] * len(works))
-        return works
+        jobs = await super().claim(limit)
+        self.order.extend([self.name] * len(jobs))
+        return jobs
 
 
-def in_order(posts: int, steps: int, notices: int) -> list[str]:
-    """In which order so much work of three sources is begun."""
+def claim_order(posts: int, steps: int, notices: int) -> list[str]:
+    """Return the order in which the jobs of three queues are claimed."""
     order: list[str] = []
 
     async def run() -> None:
-        pace, sources = RateLimiter(RATE), [Named(posts), Named(steps), Named(notices)]
-        for source, name in zip(sources, ["post", "step", "notice"], strict=True):
-            source.name, source.order, source.pace = name, order, pace
-        await dispatcher(*sources, pace=pace).run()
+        rate_limiter, queues = RateLimiter(RATE), [RecordingQueue(count) for count in (posts, steps, notices)]
+        for queue, name in zip(queues, ["post", "step", "notice"], strict=True):
+            queue.name, queue.order, queue.rate_limiter = name, order, rate_limiter
+        await dispatcher(*queues, rate_limiter=rate_limiter).run()
 
     simulated(run())
     return order
 
 
-def test_posts_come_first_most_of_the_time() -> None:
-    order = in_order(posts=400, steps=400, notices=400)
+def test_posts_have_priority_most_of_the_time() -> None:
+    order = claim_order(posts=400, steps=400, notices=400)
 
     last_post = max(number for number, name in enumerate(order) if name == "post")
     assert order[0] == "post"
@@ -220,30 +220,30 @@ def test_posts_come_first_most_of_the_time() -> None:
     assert len(order) == 1200
 
 
-def test_a_broadcast_keeps_no_step_and_no_notice_waiting_until_its_end() -> None:
-    order = in_order(posts=1000, steps=40, notices=10)
+def test_many_posts_do_not_starve_steps_and_notices() -> None:
+    order = claim_order(posts=1000, steps=40, notices=10)
 
     assert set(order[:500]) == {"post", "step", "notice"}
     assert set(order[500:]) == {"post"}
 
 
-def test_what_is_due_before_the_next_tick_is_waited_for_and_what_is_due_later_is_left_to_it() -> None:
-    async def begun(due_in: timedelta) -> int:
+def test_a_tick_waits_only_for_jobs_that_are_due_before_the_next_tick() -> None:
+    async def begun_jobs(due_in: timedelta) -> int:
         requests = Requests(1, due_at=LoopClock().now() + due_in)
         await dispatcher(requests).run()
         return requests.begun
 
-    assert simulated(begun(TICK - timedelta(seconds=1))) == 1
-    assert simulated(begun(TICK)) == 0
+    assert simulated(begun_jobs(TICK - timedelta(seconds=1))) == 1
+    assert simulated(begun_jobs(TICK)) == 0
 
 
 def test_a_tick_during_a_tick_does_nothing() -> None:
     async def ticks() -> int:
         requests = Requests(100)
-        ticking = dispatcher(requests, pace=requests.pace)
-        first = asyncio.create_task(ticking.run())
+        runner = dispatcher(requests, rate_limiter=requests.rate_limiter)
+        first = asyncio.create_task(runner.run())
         await asyncio.sleep(0.1)
-        await ticking.run()
+        await runner.run()
         assert not first.done()
         await first
         return len(requests.answered)
@@ -251,64 +251,64 @@ def test_a_tick_during_a_tick_does_nothing() -> None:
     assert simulated(ticks()) == 100
 
 
-# Being woken
+# Waking
 
 
-class Surprising(Requests):
-    """There is work as soon as `come` was called, and it takes a second to say when there will be more."""
+class SurprisingQueue(Requests):
+    """A queue with a job after `add` was called, whose `next_at` takes a second."""
 
-    known: datetime | None = None
+    next_due: datetime | None = None
 
     async def claim(self, limit: int) -> Sequence[Job]:
         return await super().claim(limit) if self.count else []
 
     async def next_at(self) -> datetime | None:
-        known = self.known
+        next_due = self.next_due
         await asyncio.sleep(1)
-        return known
+        return next_due
 
-    def come(self) -> None:
+    def add(self) -> None:
         self.count = 1
 
 
-async def begun_after(wake_after: float, known: datetime | None) -> float:
-    """How long after it came work is begun, of which the dispatcher is told so long after its start."""
-    requests = Surprising(0)
-    requests.known = known
-    ticking = dispatcher(requests)
-    running = asyncio.create_task(ticking.run())
+async def delay_after_wake(wake_after: float, next_due: datetime | None) -> float:
+    """Add a job and wake the dispatcher that long after its start; return the job's delay."""
+    requests = SurprisingQueue(0)
+    requests.next_due = next_due
+    runner = dispatcher(requests)
+    running = asyncio.create_task(runner.run())
     await asyncio.sleep(wake_after)
-    came = asyncio.get_running_loop().time()
-    requests.come()
-    requests.known = None
-    await ticking.run()
+    added_at = asyncio.get_running_loop().time()
+    requests.add()
+    requests.next_due = None
+    await runner.run()
     await running
-    return requests.sent[0] - came
+    return requests.sent[0] - added_at
 
 
-def test_what_comes_while_it_stays_for_something_later_is_begun_at_once() -> None:
+def test_a_new_job_starts_immediately_while_the_dispatcher_waits_for_a_later_one() -> None:
     async def begun() -> float:
-        return await begun_after(10, LoopClock().now() + timedelta(seconds=50))
+        return await delay_after_wake(10, LoopClock().now() + timedelta(seconds=50))
 
     assert simulated(begun()) < 0.1
 
 
 @pytest.mark.parametrize("later", [None, timedelta(seconds=50)])
-def test_what_comes_while_it_looks_when_there_will_be_more_is_begun_at_the_end_of_that_look(
+def test_a_new_job_starts_after_the_query_for_the_next_due_time(
     later: timedelta | None,
 ) -> None:
     async def begun() -> float:
-        return await begun_after(0.5, LoopClock().now() + later if later else None)
+        return await delay_after_wake(0.5, LoopClock().now() + later if later else None)
 
     assert simulated(begun()) < 0.6
 
 
-# Taking turns
+# Leadership
 
 
 @dataclass
 class Attempts:
-    """A handler of a source's requests."""
+    """A handler of a queue's requests."""
 
     source: Requests
     seconds: float = 10
@@ -323,18 +323,18 @@ class Attempts:
         await job
 
 
-def test_nothing_is_taken_while_it_is_not_its_turn() -> None:
-    async def begun(turn: bool) -> tuple[int, datetime | None]:
+def test_nothing_is_claimed_without_leadership() -> None:
+    async def begun(is_leader: bool) -> tuple[int, datetime | None]:
         requests = Requests(1)
-        only = Worker(Attempts(requests), LoopClock(), lambda: turn)
-        await dispatcher(only).run()
-        return requests.begun, await only.next_at()
+        worker = Worker(Attempts(requests), LoopClock(), lambda: is_leader)
+        await dispatcher(worker).run()
+        return requests.begun, await worker.next_at()
 
-    assert simulated(begun(turn=True)) == (1, None)
-    assert simulated(begun(turn=False)) == (0, None)
+    assert simulated(begun(is_leader=True)) == (1, None)
+    assert simulated(begun(is_leader=False)) == (0, None)
 
 
-def test_a_source_that_another_process_has_taken_over_is_no_error_and_the_others_go_on(
+def test_a_fenced_queue_is_not_an_error_and_the_others_continue(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Fenced(Requests):
@@ -353,98 +353,98 @@ def test_a_source_that_another_process_has_taken_over_is_no_error_and_the_others
     assert caplog.records == []
 
 
-def test_work_whose_end_another_process_does_not_let_it_record_is_a_line_in_the_log(
+def test_a_job_whose_outcome_is_fenced_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Fenced(Requests):
         async def _request(self, _: int) -> None:
             raise FencedError
 
-    dispatched(Fenced(1))
+    dispatch_all(Fenced(1))
     [record] = caplog.records
     assert record.exc_info is None
     assert "Another process sends now" in record.getMessage()
 
 
-# The end
+# Stopping
 
 
-async def stopped_after(seconds: float, requests: Requests) -> Requests:
-    """The requests when the dispatcher, stopped that long after its start, has stopped."""
-    stopping = dispatcher(requests, pace=requests.pace)
-    running = asyncio.create_task(stopping.run())
+async def stop_after(seconds: float, requests: Requests) -> Requests:
+    """Stop the dispatcher that long after its start, and return the requests."""
+    runner = dispatcher(requests, rate_limiter=requests.rate_limiter)
+    running = asyncio.create_task(runner.run())
     await asyncio.sleep(seconds)
-    at_the_stop = requests.begun
-    await stopping.stop()
-    assert requests.begun == at_the_stop
+    begun_at_stop = requests.begun
+    await runner.stop()
+    assert requests.begun == begun_at_stop
     await running
     return requests
 
 
-@pytest.mark.parametrize("answered_after", [QUICK, SLOW, 19])
-def test_a_stop_finishes_what_is_in_flight_and_begins_nothing(answered_after: float) -> None:
-    requests = simulated(stopped_after(6, Requests(1000, answered_after)))
+@pytest.mark.parametrize("answered_after", [FAST, SLOW, 19])
+def test_a_stop_finishes_jobs_in_flight_and_starts_none(answered_after: float) -> None:
+    requests = simulated(stop_after(6, Requests(1000, answered_after)))
 
     assert 0 < requests.begun < 1000
     assert sorted(requests.answered) == list(range(requests.begun))
     assert requests.in_flight == 0
 
 
-def test_a_stop_leaves_what_takes_too_long_to_the_ledger() -> None:
-    requests = simulated(stopped_after(6, Requests(1000, 300)))
+def test_a_stop_abandons_jobs_that_take_too_long() -> None:
+    requests = simulated(stop_after(6, Requests(1000, 300)))
 
     assert requests.begun > 0
     assert requests.answered == []
 
 
-def test_a_stop_while_there_is_nothing_to_do_ends_the_waiting() -> None:
+def test_a_stop_ends_an_idle_wait() -> None:
     async def stopped() -> float:
         loop = asyncio.get_running_loop()
         start = loop.time()
-        await stopped_after(1, Requests(1, due_at=LoopClock().now() + timedelta(seconds=50)))
+        await stop_after(1, Requests(1, due_at=LoopClock().now() + timedelta(seconds=50)))
         return loop.time() - start
 
     assert simulated(stopped()) <= 1.1
 
 
-def test_what_is_asked_for_by_hand_is_done_at_once_and_awaited() -> None:
-    async def by_hand() -> list[int]:
+def test_a_manual_job_runs_immediately_and_is_awaited() -> None:
+    async def run_manual_job() -> list[int]:
         requests = Requests(1)
-        (work,) = await requests.claim(1)
-        await dispatcher().run_job(work)
+        (job,) = await requests.claim(1)
+        await dispatcher().run_job(job)
         return requests.answered
 
-    assert simulated(by_hand()) == [0]
+    assert simulated(run_manual_job()) == [0]
 
 
-def test_work_by_hand_goes_on_when_the_one_who_asked_has_gone_and_a_stop_waits_for_it() -> None:
-    async def by_hand() -> list[int]:
-        requests, ours = Requests(1), dispatcher()
-        (work,) = await requests.claim(1)
-        asking = asyncio.create_task(ours.run_job(work))
-        await asyncio.sleep(USUAL / 2)
-        asking.cancel()
-        await ours.stop()
+def test_a_manual_job_continues_if_its_caller_is_cancelled_and_a_stop_waits_for_it() -> None:
+    async def run_manual_job() -> list[int]:
+        requests, runner = Requests(1), dispatcher()
+        (job,) = await requests.claim(1)
+        caller = asyncio.create_task(runner.run_job(job))
+        await asyncio.sleep(NORMAL / 2)
+        caller.cancel()
+        await runner.stop()
         return requests.answered
 
-    assert simulated(by_hand()) == [0]
+    assert simulated(run_manual_job()) == [0]
 
 
-def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
-    async def by_hand() -> list[float]:
-        requests, ours = Requests(1), dispatcher()
-        (work,) = await requests.claim(1)
-        await ours.stop()
-        await ours.run_job(work)
+def test_no_manual_job_starts_after_a_stop() -> None:
+    async def run_manual_job() -> list[float]:
+        requests, runner = Requests(1), dispatcher()
+        (job,) = await requests.claim(1)
+        await runner.stop()
+        await runner.run_job(job)
         return requests.sent
 
-    assert simulated(by_hand()) == []
+    assert simulated(run_manual_job()) == []
 
 
-# Over the ledger
+# With a database
 
 
-async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
+async def test_a_due_retry_is_sent_after_new_posts(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [RetryableError("Discord asked weekbot to wait", TICK)]
     await bot.tick(SLOT)
@@ -458,52 +458,50 @@ async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
 
 
 @pytest.fixture
-def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
-    """By channel, how many claims of it fail from now on, counted down."""
+def claim_failures(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """The remaining number of failing claims by channel."""
     failing: dict[int, int] = {}
     coming_topic = planning.coming_topic
 
-    def coming_or_failing(library: Library, subscription: Subscription, had: UsedTopics) -> Plan:
+    def coming_topic_or_error(library: Library, subscription: Subscription, used: UsedTopics) -> Plan:
         if failing.get(subscription.channel_id):
             failing[subscription.channel_id] -= 1
             raise LookupError("unexpected")
-        return coming_topic(library, subscription, had)
+        return coming_topic(library, subscription, used)
 
-    monkeypatch.setattr(planning, "coming_topic", coming_or_failing)
+    monkeypatch.setattr(planning, "coming_topic", coming_topic_or_error)
     return failing
 
 
-async def test_a_claim_that_fails_holds_up_no_other(
-    bot: Bot, claims_of: dict[int, int], monkeypatch: pytest.MonkeyPatch
+async def test_a_failing_claim_delays_no_other(
+    bot: Bot, claim_failures: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weekbot.delivery.due_posts.CLAIMED_AT_ONCE", 4)
     for channel_id in range(100, 120):
         await bot.subscribe(channel_id)
-    claims_of |= dict.fromkeys(range(100, 106), 1000)
+    claim_failures |= dict.fromkeys(range(100, 106), 1000)
 
     await bot.tick(SLOT)
 
     assert bot.channels() == list(range(106, 120))
 
 
-async def test_a_claim_that_fails_is_tried_again_each_minute_and_not_in_a_tight_loop(
-    bot: Bot, claims_of: dict[int, int]
-) -> None:
+async def test_a_failing_claim_is_retried_once_a_minute(bot: Bot, claim_failures: dict[int, int]) -> None:
     await bot.subscribe()
-    claims_of[CHANNEL] = 1000
+    claim_failures[CHANNEL] = 1000
 
     for minute in range(3):
         await bot.tick(SLOT + minute * TICK)
 
-    assert claims_of[CHANNEL] == 997
+    assert claim_failures[CHANNEL] == 997
 
 
-async def test_a_claim_that_fails_delays_nothing_that_is_due_a_minute_later(
-    bot: Bot, claims_of: dict[int, int]
+async def test_a_failing_claim_delays_no_post_that_is_due_a_minute_later(
+    bot: Bot, claim_failures: dict[int, int]
 ) -> None:
     await bot.subscribe(100)
     await bot.subscribe(101, at=(SLOT + TICK).time())
-    claims_of[100] = 1000
+    claim_failures[100] = 1000
     await bot.tick(SLOT + timedelta(seconds=0.3))
 
     await bot.tick(SLOT + TICK)
@@ -511,9 +509,9 @@ async def test_a_claim_that_fails_delays_nothing_that_is_due_a_minute_later(
     assert bot.channels() == [101]
 
 
-async def test_a_claim_that_failed_succeeds_as_soon_as_it_can(bot: Bot, claims_of: dict[int, int]) -> None:
+async def test_a_failed_claim_succeeds_at_the_next_tick(bot: Bot, claim_failures: dict[int, int]) -> None:
     await bot.subscribe()
-    claims_of[CHANNEL] = 1
+    claim_failures[CHANNEL] = 1
     await bot.tick(SLOT)
     assert bot.topics() == []
 
@@ -522,8 +520,8 @@ async def test_a_claim_that_failed_succeeds_as_soon_as_it_can(bot: Bot, claims_o
     assert bot.topics() == ["flask"]
 
 
-@pytest.mark.parametrize("error", [FencedError(), DatabaseUnavailableError()], ids=["fenced", "away"])
-async def test_a_claim_that_fails_for_the_whole_process_is_no_single_channels_fault(
+@pytest.mark.parametrize("error", [FencedError(), DatabaseUnavailableError()], ids=["fenced", "unavailable"])
+async def test_a_process_wide_error_in_a_claim_delays_no_single_channel(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     for channel_id in range(100, 110):
@@ -543,17 +541,17 @@ async def test_a_claim_that_fails_for_the_whole_process_is_no_single_channels_fa
         await bot.tick(SLOT)
     assert (claims, caplog.records) == (1, [])
 
-    await bot.tick(SLOT)  # none of them has to rest
+    await bot.tick(SLOT)  # no channel is delayed
 
     assert bot.channels() == list(range(100, 110))
 
 
-# What a tick writes
+# Write transactions
 
 
 @pytest.fixture
 def writes(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A line for each write transaction of the process that begins from now on."""
+    """An item for each write transaction that the process begins."""
     begun, write = list[str](), bot.process.database.write
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The documents name all that there is."""
+"""The documentation is complete, and names only what exists."""
 
 import ast
 import asyncio
@@ -33,13 +33,13 @@ Options = frozenset[str]
 
 
 def rows(document: str) -> list[list[str]]:
-    """The cells of its tables' rows, but for headings."""
+    """Return the cells of the rows in a document's tables, without header rows."""
     lines = re.findall(r"^\| (`.*) \|$", (ROOT / "docs" / document).read_text("utf-8"), re.MULTILINE)
     return [re.split(r" *\| *", line) for line in lines]
 
 
 def documented(document: str, kind: str) -> dict[str, Options]:
-    """The commands whose names begin so, each with its options."""
+    """Return the documented commands whose names begin with `kind`, with their options."""
     cells = [(first.strip("`"), second) for first, second, *_ in rows(document) if first.startswith(f"`{kind}")]
     return {name: frozenset(re.findall("`(.+?)`", options)) for name, options in cells}
 
@@ -57,7 +57,7 @@ def _leaves(command: app_commands.Command[Any, ..., Any] | app_commands.Group) -
 
 
 def command_line(command: Any, name: str = "weekbot") -> dict[str, Options]:
-    """The full name of every command in a group of groups, with its arguments, and its options."""
+    """Return every command's full name with its arguments, and its options."""
     if inner := getattr(command, "commands", None):
         parts = [command_line(each, f"{name} {part}") for part, each in inner.items()]
         return {full: options for part in parts for full, options in part.items()}
@@ -66,7 +66,7 @@ def command_line(command: Any, name: str = "weekbot") -> dict[str, Options]:
     return {" ".join([name, *arguments]): frozenset(option for option in options if option.startswith("--"))}
 
 
-def test_every_slash_command_and_option_is_documented_and_no_other() -> None:
+def test_exactly_the_existing_slash_commands_and_options_are_documented() -> None:
     assert documented("moderators.md", "/weekly") | documented("members.md", "/") == slash_commands()
 
 
@@ -75,17 +75,17 @@ def test_every_option_of_a_subscription_is_described() -> None:
     assert described == slash_commands()["/weekly subscribe"]
 
 
-def test_every_command_of_the_command_line_is_documented_and_no_other() -> None:
+def test_exactly_the_existing_shell_commands_are_documented() -> None:
     assert documented("command-line.md", "weekbot") == command_line(typer.main.get_command(cli))
 
 
-def test_every_setting_is_documented_and_no_other() -> None:
+def test_exactly_the_existing_settings_are_documented() -> None:
     named = [name for first, *_ in rows("operating.md") for name in re.findall(rf"`({PREFIX}\w+)`", first)]
     assert sorted(named) == sorted(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_a_document_tells_people_to_type_is_there(path: Path) -> None:
+def test_commands_and_settings_in_documents_exist(path: Path) -> None:
     text = path.read_text("utf-8")
     slashes, line = slash_commands(), command_line(typer.main.get_command(cli))
     groups = "|".join({name.split()[0] for name in slashes})
@@ -94,19 +94,19 @@ def test_what_a_document_tells_people_to_type_is_there(path: Path) -> None:
         r"^weekbot .*", blocks, re.MULTILINE
     )
     settings = set(re.findall(rf"\b{PREFIX}(?!TEST_)(\w*[A-Z])\b", text))
-    known = _beginnings([*slashes, *line])
+    known = _patterns([*slashes, *line])
     assert [each for each in typed if not re.match("|".join(known), " ".join(each.split()))] == []
     assert settings - {name.upper() for name in Settings.model_fields} == set()
 
 
-def _beginnings(names: Iterable[str]) -> list[str]:
-    """The commands without their arguments, and the groups alone."""
+def _patterns(names: Iterable[str]) -> list[str]:
+    """Return patterns for the commands without their arguments, and for the groups alone."""
     commands = {re.sub(" [A-Z_]+", "", name) for name in names}
     alone = {rf"{re.escape(name.rpartition(' ')[0])}$" for name in commands if " " in name}
     return [rf"{re.escape(name)}(?![a-z-])" for name in commands] + sorted(alone)
 
 
-def test_the_log_lines_that_operators_look_up_exist() -> None:
+def test_documented_log_lines_exist() -> None:
     table = (ROOT / "docs" / "operating.md").read_text("utf-8").partition("| a line that begins with |")[2]
     lines = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()[2:]]
     parts = [part.strip(" ;:()") for line in lines for text in re.findall("`(.+?)`", line) for part in text.split("…")]
@@ -116,7 +116,7 @@ def test_the_log_lines_that_operators_look_up_exist() -> None:
     assert [part for part in parts if part not in logged] == []
 
 
-def test_the_example_names_every_setting_and_no_other() -> None:
+def test_the_example_names_exactly_the_existing_settings() -> None:
     example = (ROOT / ".env.example").read_text("utf-8")
     named = set(re.findall(rf"^#? ?({PREFIX}\w+)=", example, re.MULTILINE))
     assert named == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
@@ -149,9 +149,9 @@ def test_every_link_to_a_heading_leads_somewhere() -> None:
             assert anchor in _anchors(target), f"{document.name} links to {file}#{anchor}"
 
 
-def test_the_privacy_policy_tells_all_that_is_kept_about_a_member() -> None:
+def test_the_privacy_policy_lists_all_data_stored_about_a_member() -> None:
     policy = (ROOT / "docs" / "privacy.md").read_text("utf-8")
-    told = {
+    phrases = {
         "member_id": "your Discord user id",
         "topic": "the topic",
         "finished_at": "when you finished it",
@@ -159,13 +159,13 @@ def test_the_privacy_policy_tells_all_that_is_kept_about_a_member() -> None:
         "quiz_at": "when you first answered its quiz",
         "quiz_right": "whether the answer was right",
     }
-    assert set(told) == set(progress.c.keys())
-    assert [phrase for phrase in told.values() if phrase not in policy] == []
+    assert set(phrases) == set(progress.c.keys())
+    assert [phrase for phrase in phrases.values() if phrase not in policy] == []
     columns = [column for table in metadata.tables.values() for column in table.columns]
     assert [column for column in columns if re.search("member|user|author", column.name)] == [progress.c.member_id]
 
 
-# What operators type
+# The operators' steps
 
 
 def shell_blocks(text: str) -> list[str]:
@@ -177,7 +177,7 @@ def operators_blocks() -> list[str]:
     return shell_blocks(text.partition("\n## For operators\n")[2].partition("\n## ")[0])
 
 
-def test_the_container_of_the_readme_gets_its_settings_from_the_env_file() -> None:
+def test_the_readmes_container_uses_the_env_file() -> None:
     [block] = [block for block in operators_blocks() if "docker" in block]
     build, run, logs = map(shlex.split, block.splitlines())
     [volume] = re.findall(r"^VOLUME (\S+)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
@@ -190,7 +190,7 @@ def test_the_container_of_the_readme_gets_its_settings_from_the_env_file() -> No
 
 @pytest.mark.parametrize("path", DOCUMENTS[:-1], ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_installed_outside_a_virtual_environment(path: Path) -> None:
-    """Debian's Python, for one, refuses that."""
+    """Debian's Python, for example, refuses that."""
     for block in shell_blocks(path.read_text("utf-8")):
         before = ""
         for line in block.splitlines():
@@ -199,8 +199,8 @@ def test_nothing_is_installed_outside_a_virtual_environment(path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_the_steps_for_python_work_as_written(tmp_path: Path) -> None:
-    """In a folder with what the package is built from, and a Discord to log in to; packages come from the index."""
+async def test_the_readmes_steps_for_python_work(tmp_path: Path) -> None:
+    """The folder has the files that the package is built from; other packages are from the package index."""
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("src", "content"):
@@ -210,11 +210,18 @@ async def test_the_steps_for_python_work_as_written(tmp_path: Path) -> None:
         server.changes.timeout = 240
         example = (ROOT / ".env.example").read_text("utf-8")
         assert "\nWEEKBOT_DISCORD_TOKEN=\n" in example
-        filled = example.replace("\nWEEKBOT_DISCORD_TOKEN=\n", f'\nWEEKBOT_DISCORD_TOKEN="{server.token}"\n')
+        env_file = example.replace("\nWEEKBOT_DISCORD_TOKEN=\n", f'\nWEEKBOT_DISCORD_TOKEN="{server.token}"\n')
         addresses = f"WEEKBOT_DISCORD_API_URL={server.api_url}\nWEEKBOT_DISCORD_GATEWAY_URL={server.gateway_url}\n"
-        (tmp_path / ".env").write_text(filled + addresses)
+        (tmp_path / ".env").write_text(env_file + addresses)
         shell = await asyncio.create_subprocess_exec(
-            "sh", "-e", "-c", block, cwd=tmp_path, env=_bare(), stderr=asyncio.subprocess.PIPE, start_new_session=True
+            "sh",
+            "-e",
+            "-c",
+            block,
+            cwd=tmp_path,
+            env=_clean_environment(),
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         ended = asyncio.create_task(shell.communicate())
         ready = asyncio.create_task(server.ready())
@@ -230,8 +237,8 @@ async def test_the_steps_for_python_work_as_written(tmp_path: Path) -> None:
     assert (tmp_path / "weekbot.db").is_file()
 
 
-def _bare() -> dict[str, str]:
-    """Without this test's own environment."""
+def _clean_environment() -> dict[str, str]:
+    """Return the environment without this test's own settings."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith(("WEEKBOT_", "VIRTUAL_ENV", "PYTHON"))
     }

@@ -25,14 +25,14 @@ def choices(body: str | list[str]) -> list[str]:
     return match[1].split(",") if match else []
 
 
-def test_the_snippets_name_every_fact_and_every_choice() -> None:
+def test_the_snippets_contain_every_fact_and_every_choice() -> None:
     snippets = read("topic.code-snippets")
     assert set(snippets) == set(FrameworkFacts.model_fields) | set(ConceptFacts.model_fields)
     for fact, values in {"category": Category, "status": Status, "differs": PackageFact}.items():
         assert choices(snippets[fact]["body"]) == list(values)
 
 
-async def test_the_task_finds_each_problem_and_each_end_in_what_the_check_writes(tmp_path: Path) -> None:
+async def test_the_task_parses_the_output_of_the_check(tmp_path: Path) -> None:
     shutil.copytree(CONTENT, tmp_path / "content")
     [task] = read("tasks.json")["tasks"]
     matcher = task["problemMatcher"]
@@ -41,14 +41,14 @@ async def test_the_task_finds_each_problem_and_each_end_in_what_the_check_writes
         *(sys.executable, "-m", "weekbot", *arguments),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
-        preexec_fn=heeding_interrupts,
+        preexec_fn=restore_interrupts,
     )
     try:
         assert await problems(checking, matcher) == []
-        good = (tmp_path / FLASK).read_text("utf-8")
-        (tmp_path / FLASK).write_text(good.replace("title: Flask", "title: ''"), "utf-8")
+        valid = (tmp_path / FLASK).read_text("utf-8")
+        (tmp_path / FLASK).write_text(valid.replace("title: Flask", "title: ''"), "utf-8")
         assert await problems(checking, matcher) == [(FLASK, 4, 1, "title is empty")]
-        (tmp_path / FLASK).write_text(good, "utf-8")
+        (tmp_path / FLASK).write_text(valid, "utf-8")
         assert await problems(checking, matcher) == []
     finally:
         checking.send_signal(signal.SIGINT)
@@ -56,7 +56,7 @@ async def test_the_task_finds_each_problem_and_each_end_in_what_the_check_writes
     assert checking.returncode in (0, 1, 130)
 
 
-def heeding_interrupts() -> None:
+def restore_interrupts() -> None:
     """Restore the handling of interrupts, which shells disable for background processes and their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

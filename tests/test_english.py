@@ -1,4 +1,4 @@
-"""The texts that people read: plain English, and in Discord's form."""
+"""Texts for people: plain English, in the form that Discord uses."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ from weekbot.cli.main import cli
 
 DESCRIPTION_LENGTH = 100  # the most that Discord takes
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical"}
-UNWRITTEN = {"install_completion", "show_completion"}  # options that Typer adds, with its own help
+TYPER_OPTIONS = {"install_completion", "show_completion"}  # options that Typer adds, with its own help
 
 RELAPSES = [
     r"\bleft out\b|\bwhere (?:none|nothing|not|no) ",  # a default: "Default: Monday"; "if none is set"
@@ -38,7 +38,7 @@ RELAPSES = [
 
 
 def source_texts() -> Iterator[str]:
-    """Every text in the source but log messages and docstrings, and the docstrings that are errors' sentences."""
+    """Yield every text in the source except log messages and docstrings, and the docstrings that are error messages."""
     for path in SOURCE.rglob("*.py"):
         if path.name == "metrics.py":
             continue  # their help is documented in docs/metrics.md
@@ -53,7 +53,7 @@ def _sentence_of(node: ast.AST) -> str | None:
 
 
 def _shown(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below that are neither part of a log call nor a string that stands alone, nor inside an f-string."""
+    """Yield the descendants that are neither in a log call nor in an f-string, nor standalone strings."""
     for child in ast.iter_child_nodes(node):
         if not _is_log_call(child) and not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
             yield child
@@ -72,23 +72,23 @@ def _text(node: ast.AST) -> str | None:
 
 
 def messages() -> Iterator[str]:
-    """The English of the catalogues, with the words of slash commands."""
+    """Yield the English messages of the catalogues, including the names of slash commands."""
     for message in template():
         yield from message.id if isinstance(message.id, tuple | list) else [message.id]
 
 
 def helps(command: Any) -> Iterator[tuple[str, str, bool]]:
-    """The help of a command and all below it: by name, and whether it is a command's own."""
+    """Yield a command's name, help and whether it's a command, then the same for its parameters and subcommands."""
     yield command.name, command.help or "", True
     for parameter in command.params:
-        if parameter.name not in UNWRITTEN and parameter.help:
+        if parameter.name not in TYPER_OPTIONS and parameter.help:
             yield f"{command.name} {parameter.name}", parameter.help, False
     for inner in getattr(command, "commands", {}).values():
         yield from helps(inner)
 
 
 def descriptions(command: Command) -> Iterator[tuple[str, str]]:
-    """What a slash command and all below it are described with, by name."""
+    """Yield the names and descriptions of a slash command, its options and its subcommands."""
     yield command.qualified_name, command.description
     if isinstance(command, app_commands.Group):
         for inner in command.commands:

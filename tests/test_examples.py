@@ -46,7 +46,7 @@ def line_of(path: Path, text: str) -> int:
     return path.read_text("utf-8").split("\n").index(text) + 1
 
 
-def test_an_example_that_prints_what_it_should_is_all_right(content: Path) -> None:
+def test_an_example_with_the_expected_output_passes(content: Path) -> None:
     write_content(content, GREETING, "Hello, Ada")
     result = run()
     assert result.exit_code == 0, result.output
@@ -55,24 +55,24 @@ def test_an_example_that_prints_what_it_should_is_all_right(content: Path) -> No
     assert "1 examples: 1 ran and match, 0 compiled and imported only, 0 with problems" in result.stderr
 
 
-def test_three_dots_stand_for_anything_and_white_space_counts_once(content: Path) -> None:
+def test_three_dots_match_anything_and_white_space_is_collapsed(content: Path) -> None:
     write_content(content, "print('a', id(object()))\nprint('b     c')", "a ...\nb c")
     assert run().exit_code == 0
 
 
-def test_another_output_is_named_at_the_output(content: Path) -> None:
+def test_a_different_output_is_reported_at_the_output(content: Path) -> None:
     path = write_content(content, GREETING, "Hello, Bob")
     line = line_of(path, "Hello, Bob")
     assert problems() == [f"{line}:1: the example prints something else: Hello, Ada"]
 
 
-def test_an_example_that_fails_is_named_with_its_error(content: Path) -> None:
+def test_a_failing_example_is_reported_with_its_error(content: Path) -> None:
     path = write_content(content, "print('so far')\n1 / 0", "so far")
     line = line_of(path, "print('so far')")
     assert problems() == [f"{line}:1: the example ended with exit code 1: ZeroDivisionError: division by zero"]
 
 
-def test_an_example_that_does_not_end_is_ended_with_all_that_it_started(
+def test_an_example_that_does_not_end_is_killed_with_its_child_processes(
     content: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(trial, "RUN_SECONDS", 1)
@@ -83,14 +83,14 @@ def test_an_example_that_does_not_end_is_ended_with_all_that_it_started(
         f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(60)",
         "nothing",
     )
-    begun = time.monotonic()
+    start = time.monotonic()
     assert problems()[0].endswith("the example did not end within 1 seconds")
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - start < 30
     time.sleep(3.5)
     assert not sign.exists()
 
 
-def test_an_example_sees_nothing_of_the_callers_environment(content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_does_not_inherit_the_callers_environment(content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", "secret")
     write_content(content, "import os\nprint(sorted(k for k in os.environ if 'WEEKBOT' in k))", "[]")
     assert run().exit_code == 0
@@ -104,24 +104,24 @@ def test_an_example_runs_by_its_own_command(content: Path) -> None:
     assert run().exit_code == 0
 
 
-def test_a_command_that_is_not_there_is_named_at_the_example(content: Path) -> None:
+def test_an_unknown_command_is_reported_at_the_example(content: Path) -> None:
     write_content(content, GREETING, "Hello, Ada", facts="run: pyhton example.py\n")
     assert problems()[0].endswith("the example ended with exit code 127: there is no command pyhton")
 
 
-def test_a_package_that_is_not_there_is_named_at_its_version(content: Path) -> None:
+def test_a_missing_package_version_is_reported_at_the_version(content: Path) -> None:
     path = write_content(content, GREETING, "Hello, Ada")
     path.write_text(path.read_text("utf-8").replace("version: 1.2.0", "version: 7.0.0"), "utf-8")
     [problem] = problems()
     assert problem.startswith(f"{line_of(path, 'version: 7.0.0')}:1: tiny-package cannot be installed: ")
 
 
-def test_what_the_example_needs_besides_is_installed_too(content: Path) -> None:
+def test_the_examples_requirements_are_installed(content: Path) -> None:
     write_content(content, GREETING, "Hello, Ada", facts="needs: [not-there==1.0]\n")
     assert "not-there" in problems()[0]
 
 
-def test_a_fact_that_the_package_states_otherwise_is_named_at_the_fact(content: Path, tmp_path: Path) -> None:
+def test_a_fact_that_differs_from_the_package_is_reported_at_the_fact(content: Path, tmp_path: Path) -> None:
     other = METADATA.replace("MIT", "Apache-2.0").replace(">=3.9", ">=3.10").replace("https://tiny", "https://big")
     write_wheel(tmp_path / "wheels", metadata=other)
     path = write_content(content, GREETING, "Hello, Ada")
@@ -133,7 +133,7 @@ def test_a_fact_that_the_package_states_otherwise_is_named_at_the_fact(content: 
     ]
 
 
-def test_a_difference_that_the_topic_explains_is_all_right(content: Path, tmp_path: Path) -> None:
+def test_an_explained_difference_passes(content: Path, tmp_path: Path) -> None:
     write_wheel(tmp_path / "wheels", metadata=METADATA.replace("MIT", "Apache-2.0"))
     write_content(content, GREETING, "Hello, Ada", facts="differs:\n  licence: The wheel is wrong.\n")
     assert run().exit_code == 0
@@ -144,7 +144,7 @@ def test_an_explanation_without_a_difference_is_a_problem(content: Path) -> None
     assert problems()[0].endswith("differs explains licence, but tiny-package does not state otherwise")
 
 
-def test_an_example_that_is_not_run_is_compiled_and_its_imports_resolved(content: Path) -> None:
+def test_an_example_that_is_not_run_is_compiled_and_its_imports_are_checked(content: Path) -> None:
     example = "from tiny_package import greet\nimport json\nraise SystemExit('it was run')"
     write_content(content, example, facts="not_run: It opens a window.\n")
     result = run()
@@ -152,7 +152,7 @@ def test_an_example_that_is_not_run_is_compiled_and_its_imports_resolved(content
     assert "compiled and imported only: It opens a window." in result.stderr
 
 
-def test_what_it_cannot_import_is_named(content: Path) -> None:
+def test_a_failing_import_is_reported(content: Path) -> None:
     example = "from tiny_package import greet, leave\nimport not_there"
     write_content(content, example, facts="not_run: It opens a window.\n")
     not_there, leave = problems()
@@ -160,17 +160,17 @@ def test_what_it_cannot_import_is_named(content: Path) -> None:
     assert "cannot be imported: not_there: ModuleNotFoundError" in not_there
 
 
-def test_an_example_that_is_not_run_must_be_python_all_the_same(content: Path) -> None:
+def test_an_example_that_is_not_run_must_be_valid_python(content: Path) -> None:
     write_content(content, "def greet(:", facts="not_run: It opens a window.\n")
     assert "cannot be compiled or imported: SyntaxError" in problems()[0]
 
 
-def test_what_is_no_python_is_not_compiled(content: Path) -> None:
+def test_an_example_in_another_language_is_not_compiled(content: Path) -> None:
     write_content(content, "*** Test Cases ***", facts="not_run: It opens a window.\n", language="robotframework")
     assert run().exit_code == 0
 
 
-def test_a_newer_release_is_named_where_it_is_asked_for(content: Path, tmp_path: Path) -> None:
+def test_a_newer_release_is_reported_on_request(content: Path, tmp_path: Path) -> None:
     write_wheel(tmp_path / "wheels", version="1.3.0")
     write_wheel(tmp_path / "wheels", version="2.0.0rc1")
     path = write_content(content, GREETING, "Hello, Ada")
@@ -179,27 +179,27 @@ def test_a_newer_release_is_named_where_it_is_asked_for(content: Path, tmp_path:
     assert problems("--latest") == [f"{line}:1: version is 1.2.0, but 1.3.0 is out; review the topic with it"]
 
 
-def test_heavy_examples_are_left_out_of_the_light_ones(content: Path) -> None:
+def test_heavy_examples_are_skipped_with_light(content: Path) -> None:
     write_content(content, GREETING, "wrong", facts="heavy: true\n")
     result = run("--light")
     assert result.exit_code == 0
     assert "0 examples" in result.stderr
 
 
-def test_a_topic_that_is_none_is_named(content: Path) -> None:
+def test_an_unknown_topic_is_reported(content: Path) -> None:
     write_content(content, GREETING, "Hello, Ada")
     result = run("tyni")
     assert isinstance(result.exception, WeekbotError)
     assert "tyni isn't a topic" in str(result.exception)
 
 
-def test_without_uv_it_says_what_to_install(content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_uv_is_reported_with_the_package_to_install(content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_content(content, GREETING, "Hello, Ada")
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     assert "pip install 'weekbot[content]'" in str(run().exception)
 
 
-def test_nothing_is_left_behind(content: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_file_remains(content: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
@@ -215,7 +215,7 @@ NOTHING = PackageMetadata("", "", (), (), ())
 
 
 @pytest.mark.parametrize(
-    ("stated", "fits"),
+    ("stated", "matches"),
     [
         (PackageMetadata("", "BSD-3-Clause", (), (), ()), True),
         (PackageMetadata("", "BSD-3-Clause AND MIT AND (Zlib OR CC0-1.0)", (), (), ()), True),
@@ -228,23 +228,23 @@ NOTHING = PackageMetadata("", "", (), (), ())
         (NOTHING, True),
     ],
 )
-def test_a_licence_is_compared_as_exactly_as_the_package_states_it(
-    library: Library, stated: PackageMetadata, fits: bool
+def test_a_licence_is_compared_as_precisely_as_the_package_states_it(
+    library: Library, stated: PackageMetadata, matches: bool
 ) -> None:
     flask = framework(library, "flask")
-    assert [fact for fact, _ in differences(flask, stated)] == ([] if fits else [PackageFact.LICENCE])
+    assert [fact for fact, _ in differences(flask, stated)] == ([] if matches else [PackageFact.LICENCE])
 
 
 @pytest.mark.parametrize(
-    ("python", "fits"), [(">=3.9,<4", True), ("<4,>=3.9", True), (">=3.9", False), ("", True), ("nonsense", True)]
+    ("python", "matches"), [(">=3.9,<4", True), ("<4,>=3.9", True), (">=3.9", False), ("", True), ("nonsense", True)]
 )
-def test_ranges_of_python_are_the_same_in_any_order(library: Library, python: str, fits: bool) -> None:
+def test_python_version_ranges_are_equal_in_any_order(library: Library, python: str, matches: bool) -> None:
     flask = framework(library, "flask").model_copy(update={"python": ">=3.9,<4"})
-    assert (not list(differences(flask, PackageMetadata(python, "", (), (), ())))) == fits
+    assert (not list(differences(flask, PackageMetadata(python, "", (), (), ())))) == matches
 
 
 @pytest.mark.parametrize(
-    ("homepages", "addresses", "fits"),
+    ("homepages", "addresses", "matches"),
     [
         (("http://www.flask.example.org",), ("http://www.flask.example.org",), True),
         (("https://pallets.example.org/",), ("https://pallets.example.org/", "https://flask.example.org"), True),
@@ -253,13 +253,13 @@ def test_ranges_of_python_are_the_same_in_any_order(library: Library, python: st
     ],
 )
 def test_a_homepage_is_one_of_the_addresses_that_the_package_states(
-    library: Library, homepages: tuple[str, ...], addresses: tuple[str, ...], fits: bool
+    library: Library, homepages: tuple[str, ...], addresses: tuple[str, ...], matches: bool
 ) -> None:
     flask = framework(library, "flask").model_copy(update={"homepage": "https://flask.example.org/"})
-    assert (not list(differences(flask, PackageMetadata("", "", (), homepages, addresses)))) == fits
+    assert (not list(differences(flask, PackageMetadata("", "", (), homepages, addresses)))) == matches
 
 
-def test_only_what_differs_may_be_explained(library: Library) -> None:
+def test_only_differences_may_be_explained(library: Library) -> None:
     flask = framework(library, "flask").model_copy(update={"differs": {PackageFact.LICENCE: "It is so."}})
     assert [place for place, _ in differences(flask, NOTHING)] == ["differs"]
     assert not list(differences(flask, PackageMetadata("", "MIT", (), (), ())))

@@ -1,4 +1,4 @@
-"""Faults of the tests' own Discord: those that come by chance, and those that give no answer."""
+"""Random faults of the loopback Discord, and requests without a response."""
 
 import asyncio
 from collections import Counter
@@ -24,35 +24,35 @@ def mix(seed: int = 1) -> FaultMix:
     return FaultMix(seed, "POST", "/messages$", CHANCES)
 
 
-def kind(met: RequestFault | None) -> str:
-    return met.kind.removesuffix(", carried out") if met else "none"
+def kind(fault: RequestFault | None) -> str:
+    return fault.kind.removesuffix(", carried out") if fault else "none"
 
 
-def test_each_fault_has_its_share() -> None:
+def test_each_fault_has_its_probability() -> None:
     faults = mix()
-    met = Counter(kind(faults.take(call(number))) for number in range(10_000))
-    shares = {name: number / 10_000 for name, number in met.items()}
+    counts = Counter(kind(faults.take(call(number))) for number in range(10_000))
+    shares = {name: number / 10_000 for name, number in counts.items()}
     assert shares == pytest.approx({"none": 0.65, "500": 0.1, "503": 0.1, "cut": 0.1, "held": 0.05}, abs=0.02)
 
 
-def test_a_seed_brings_the_same_faults_in_whatever_order_paths_are_asked_for() -> None:
-    there, back = mix(), mix()
-    forwards = {number: kind(there.take(call(number))) for number in range(100)}
-    backwards = {number: kind(back.take(call(number))) for number in reversed(range(100))}
+def test_a_seed_causes_the_same_faults_in_any_order_of_paths() -> None:
+    first, second = mix(), mix()
+    forwards = {number: kind(first.take(call(number))) for number in range(100)}
+    backwards = {number: kind(second.take(call(number))) for number in reversed(range(100))}
     assert forwards == backwards
 
 
-def test_another_seed_brings_other_faults() -> None:
+def test_another_seed_causes_other_faults() -> None:
     one, other = mix(1), mix(2)
     assert [kind(one.take(call(n))) for n in range(100)] != [kind(other.take(call(n))) for n in range(100)]
 
 
-def test_a_path_does_not_meet_the_same_each_time() -> None:
+def test_a_path_meets_different_faults() -> None:
     faults = mix()
     assert len({kind(faults.take(call(1))) for _ in range(100)}) > 1
 
 
-def test_other_methods_other_paths_and_what_is_spared_meet_none() -> None:
+def test_other_methods_other_paths_and_exempt_paths_meet_no_faults() -> None:
     certain = FaultMix(1, "POST", "/messages$", [Chance(1, (500,))], frozenset({PATH.format(1)}))
     assert kind(certain.take(call(2))) == "500"
     assert certain.take(call(1)) is None
@@ -81,9 +81,7 @@ async def post(server: DiscordServer, channel: Channel, seconds: float) -> Mappi
 
 
 @pytest.mark.parametrize("takes_effect", [True, False])
-async def test_a_request_can_be_left_without_an_answer(
-    server: DiscordServer, channel: Channel, takes_effect: bool
-) -> None:
+async def test_a_request_can_get_no_response(server: DiscordServer, channel: Channel, takes_effect: bool) -> None:
     server.rest.faults.pending.append(fault("POST", "/messages$", None, takes_effect=takes_effect, held=True))
     with pytest.raises(TimeoutError):
         await post(server, channel, 0.2)
@@ -91,7 +89,7 @@ async def test_a_request_can_be_left_without_an_answer(
     assert (await post(server, channel, 5))["content"] == "hello"
 
 
-async def test_something_can_happen_between_an_effect_and_its_answer(server: DiscordServer, channel: Channel) -> None:
+async def test_a_callback_can_run_between_an_effect_and_its_response(server: DiscordServer, channel: Channel) -> None:
     seen: list[int] = []
     meanwhile = fault("POST", "/messages$", 503, takes_effect=True, then=lambda: seen.append(len(channel.messages)))
     server.rest.faults.pending.append(meanwhile)
@@ -100,6 +98,6 @@ async def test_something_can_happen_between_an_effect_and_its_answer(server: Dis
     assert server.requests[-1].status == 503
 
 
-async def test_a_mix_is_met_over_http(server: DiscordServer, channel: Channel) -> None:
+async def test_a_mix_applies_to_http_requests(server: DiscordServer, channel: Channel) -> None:
     server.rest.faults.mixes.append(FaultMix(1, "POST", "/messages$", [Chance(1, (502,))]))
     assert (await post(server, channel, 5))["message"] == "502: made to fail"

@@ -20,7 +20,7 @@ STEPS = re.search(
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone's content, and a package for the new topic."""
     shutil.copytree(CONTENT, tmp_path / "content")
     tiny_package.write_wheel(tmp_path / "wheels")
@@ -45,23 +45,23 @@ def run(command: list[str], exit_code: int = 0) -> Result:
     return result
 
 
-def test_the_five_steps_lead_to_a_topic_that_a_running_bot_picks_up(here: Path) -> None:
+def test_the_five_steps_lead_to_a_topic_that_a_running_bot_picks_up(clone: Path) -> None:
     steps = commands()
     assert list(steps)[:4] == ["new", "preview", "check", "test"]
-    running = LiveLibrary(here / "content")
+    running = LiveLibrary(clone / "content")
 
     run(steps["new"])
-    path = here / "content" / "topics" / "my-topic.md"
-    assert read_draft(here / "content", "my-topic").topic is None
+    path = clone / "content" / "topics" / "my-topic.md"
+    assert read_draft(clone / "content", "my-topic").topic is None
     run(steps["check"], exit_code=1)
 
     example = "from tiny_package import greet\nprint(greet('Ada'))"
     path.write_text(tiny_package.topic(example, "Hello, Ada"), "utf-8")
-    draft = read_draft(here / "content", "my-topic")
+    draft = read_draft(clone / "content", "my-topic")
     assert draft.topic
     assert [problem.message for problem in draft.problems] == ["is not in the track everything; add it in tracks.yaml"]
 
-    tracks = here / "content" / "tracks.yaml"
+    tracks = clone / "content" / "tracks.yaml"
     tracks.write_text(tracks.read_text("utf-8").replace("- flask\n", "- flask\n      - my-topic\n", 1), "utf-8")
     run(steps["check"])
     assert "1 ran and match" in run(steps["test"]).stderr

@@ -20,7 +20,7 @@ FOLLOW = "/channels/{channel_id}/followers"
 
 @dataclass
 class Place(places.Place):
-    """With a home channel, and a channel of another server."""
+    """A place with a home channel and another channel."""
 
     home: Channel
     channel: Channel
@@ -43,12 +43,12 @@ async def place(clock: FakeClock, database: Database) -> AsyncIterator[Place]:
         channel = place.guild.add_text_channel("elsewhere")
         channel.overwrite(place.guild.bot_role, allow=Permission.MANAGE_WEBHOOKS)
         await place.knows(channel)
-        await place.has_heard()
+        await place.receive_events()
         following = HomeChannel(place.client, home.id, Follows(database), clock)
         yield Place(place.server, place.guild, place.client, place.clock, home, channel, following)
 
 
-async def test_a_channel_that_follows_gets_what_the_home_channel_publishes(place: Place) -> None:
+async def test_a_following_channel_gets_the_home_channels_posts(place: Place) -> None:
     assert await place.following.follow(place.target())
     place.publish("This week: Flask")
     notice, copy = place.channel.history()
@@ -56,29 +56,29 @@ async def test_a_channel_that_follows_gets_what_the_home_channel_publishes(place
     assert await place.following.followers(place.guild.id) == [place.channel.id]
 
 
-async def test_following_twice_brings_no_post_twice(place: Place) -> None:
+async def test_following_twice_sends_one_request(place: Place) -> None:
     assert await place.following.follow(place.target())
     assert not await place.following.follow(place.target())
     assert len(place.server.sent("POST", FOLLOW)) == 1
 
 
-async def test_what_a_moderator_ended_can_be_begun_again(place: Place) -> None:
+async def test_a_channel_can_follow_again_after_a_moderator_stopped_it(place: Place) -> None:
     await place.following.follow(place.target())
     place.home.followers.clear()
     assert await place.following.follow(place.target())
     assert await place.following.followers(place.guild.id) == [place.channel.id]
 
 
-async def test_a_missing_permission_is_named_and_costs_no_request(place: Place) -> None:
+async def test_a_missing_permission_is_reported_without_a_request(place: Place) -> None:
     place.channel.forbid(Permission.MANAGE_WEBHOOKS)
-    await place.has_heard()
+    await place.receive_events()
     with pytest.raises(WeekbotError, match=r"I need Manage Webhooks"):
         await place.following.follow(place.target())
     assert place.server.sent("POST", FOLLOW) == []
     assert await place.following.followers(place.guild.id) == []
 
 
-async def test_a_home_channel_that_is_none_is_a_sentence(place: Place, database: Database) -> None:
+async def test_an_invalid_home_channel_raises_an_error(place: Place, database: Database) -> None:
     for home_id in (None, 1, place.channel.id):
         following = HomeChannel(place.client, home_id, Follows(database), place.clock)
         with pytest.raises(NoHomeError):

@@ -1,4 +1,4 @@
-"""A lookup says when its channel had the topic, and doesn't wait for a database that says nothing."""
+"""A lookup shows when its topic was posted in the channel, and doesn't wait for a database that hangs."""
 
 import asyncio
 import logging
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from answering import Place, answering
 from discord_server import Interaction
 from fakes import FakeClock
+from running_bot import Place, running_bot
 from simulation import simulated
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.channel_ref import ChannelRef
@@ -22,15 +22,15 @@ HERE = ChannelRef(1)
 
 
 class HangingPosts:
-    """The posts of a database that answers nothing until it is `back`."""
+    """The posts of a database that doesn't respond until it's `back`."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.back = asyncio.Event()
-        self.asked = 0
+        self.queries = 0
         self.error = error
 
     async def topics_of(self, channel_id: int) -> set[str]:
-        self.asked += 1
+        self.queries += 1
         if self.error:
             raise self.error
         await self.back.wait()
@@ -40,28 +40,28 @@ class HangingPosts:
         raise AssertionError("nothing was posted")
 
 
-async def itself(channel_id: int, _: int | None) -> int:
+async def same_channel(channel_id: int, _: int | None) -> int:
     return channel_id
 
 
-async def test_searches_that_hang_are_few_and_logged_once(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+async def test_hanging_queries_are_limited_and_logged_once(library: Library, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     posts = HangingPosts()
-    footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
+    footnotes, flask = Footnotes(posts, same_channel), library.topics["flask"]
     assert [await footnotes.latest_post(library, flask, HERE) for _ in range(MAX_PENDING + 5)] == [None] * (
         MAX_PENDING + 5
     )
-    assert posts.asked == MAX_PENDING
+    assert posts.queries == MAX_PENDING
     assert [each.getMessage() for each in caplog.records] == [
         "lookups are answered without a footnote: the database takes too long"
     ]
     await footnotes.stop()
 
 
-async def test_trouble_is_logged_again_after_a_time_without(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_problem_is_logged_again_after_a_recovery(library: Library, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     posts = HangingPosts()
-    footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
+    footnotes, flask = Footnotes(posts, same_channel), library.topics["flask"]
     await footnotes.latest_post(library, flask, HERE)
     posts.back.set()
     await footnotes.latest_post(library, flask, HERE)
@@ -85,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def place(folder: Path) -> AsyncIterator[Place]:
-    async with answering(folder) as place:
+    async with running_bot(folder) as place:
         yield place
 
 
@@ -99,8 +99,8 @@ LOOKUPS: list[tuple[str, dict[str, str]]] = [
 ]
 
 
-async def looked_up(place: Place) -> list[Interaction]:
-    """By every command and button that leads to a topic."""
+async def look_up(place: Place) -> list[Interaction]:
+    """Use every command and button that shows a topic, and return the responses."""
     server, channel = place.server, place.channel
     answers = [await server.interact(channel, command, options) for command, options in LOOKUPS]
     message = channel.post(server.world.bot, {"content": "an older answer"})
@@ -118,23 +118,23 @@ def assert_looked_up(answers: list[Interaction]) -> None:
         assert "my database" not in answer.text
 
 
-async def test_lookups_are_answered_while_the_database_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lookups_work_while_the_database_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     posts = HangingPosts()
     for name in ("topics_of", "last_of_topic"):
         monkeypatch.setattr(place.app.repositories.deliveries, name, getattr(posts, name))
-    assert_looked_up(await looked_up(place))
-    assert posts.asked
+    assert_looked_up(await look_up(place))
+    assert posts.queries
     assert not posts.back.is_set()
 
 
-async def test_lookups_are_answered_though_the_databases_folder_is_gone(place: Place, folder: Path) -> None:
+async def test_lookups_work_without_the_databases_folder(place: Place, folder: Path) -> None:
     await place.server.interact(place.channel, "weekly subscribe")
     await place.app.repositories.deliveries._database.engine.dispose()
     shutil.move(folder, folder.with_name("elsewhere"))
-    assert_looked_up(await looked_up(place))
+    assert_looked_up(await look_up(place))
 
 
-async def test_a_lookup_says_when_its_channel_had_the_topic(tmp_path: Path, clock: FakeClock) -> None:
+async def test_a_lookup_shows_when_its_topic_was_posted_in_the_channel(tmp_path: Path, clock: FakeClock) -> None:
     async with simulated(tmp_path, clock) as simulation:
         await simulation.slash("weekly subscribe", track="web")
         await simulation.slash("weekly post")

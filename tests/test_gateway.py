@@ -1,4 +1,4 @@
-"""The gateway's connections, by what Discord may do to them: the bot's own client over the loopback Discord."""
+"""The bot's gateway connections to the loopback Discord, and the faults that Discord may cause."""
 
 import asyncio
 import re
@@ -36,7 +36,7 @@ def kind_of(value: Any) -> str:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other in hundredths of a second."""
+    """Shorten the pauses between connection attempts to hundredths of a second."""
     monkeypatch.setattr(shard_runner, "pause", lambda failures: timedelta(seconds=0.01 * failures))
     monkeypatch.setattr(shard_runner, "pause_after", lambda _, failures: timedelta(seconds=0.01 * failures))
     monkeypatch.setattr(shard_runner, "IDENTIFY_SECONDS", 0.0)
@@ -56,8 +56,8 @@ class Place:
         channel = next(iter((guild or self.guild).channels.values()))
         return (await self.server.interact(channel, "framework", {"name": "flask"})).text
 
-    async def hears(self, name: str) -> None:
-        """Return when the client knows of what was added last to the server."""
+    async def wait_for_events(self, name: str) -> None:
+        """Add a channel, and wait until the client has received its event."""
         channel = self.guild.add_text_channel(name)
         await until(lambda: self.client.get_channel(channel.id))
 
@@ -109,8 +109,8 @@ async def place(server: DiscordServer, guild: Guild, tmp_path: Path) -> AsyncIte
 # Connections
 
 
-async def test_a_session_that_cannot_be_resumed_is_given_up_for_a_new_one(place: Place) -> None:
-    """Discord's gateway may take a RESUME, and close the connection each time."""
+async def test_a_session_that_cannot_be_resumed_is_replaced(place: Place) -> None:
+    """Discord's gateway may accept a RESUME and close the connection each time."""
     await place.lookup()
     first = set(place.server.gateway.sessions)
     place.server.gateway.inject("RESUME", handshake_fault.closed(1011), FOREVER)
@@ -126,30 +126,32 @@ async def test_a_dropped_connection_is_resumed_with_its_session(place: Place) ->
     for number in range(3):
         await place.server.drop(1001 if number else 4000)
         await place.server.until(lambda: place.server.gateway.connected(), "a connection")
-        await place.hears(f"after {number}")
+        await place.wait_for_events(f"after {number}")
     assert list(place.server.gateway.sessions.values()) == sessions
     assert sessions[0].resumed == 3
 
 
 @pytest.mark.parametrize("code", sorted(FATAL_CODES))
-async def test_a_close_for_good_says_what_to_do(server: DiscordServer, guild: Guild, tmp_path: Path, code: int) -> None:
+async def test_a_fatal_close_code_raises_an_error_with_advice(
+    server: DiscordServer, guild: Guild, tmp_path: Path, code: int
+) -> None:
     server.gateway.inject("IDENTIFY", handshake_fault.closed(code), FOREVER)
     async with logged_in(tmp_path, server) as client, asyncio.timeout(10):
-        with pytest.raises(GatewayRefusedError) as told:
+        with pytest.raises(GatewayRefusedError) as error:
             await client.connect()
-    assert told.value.code == code
+    assert error.value.code == code
     assert REFUSALS[code].endswith(".")
     assert server.injected.total() == 1
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 4000, 4001, 4002, 4003, 4005, 4007, 4008, 4009, 4999])
-async def test_any_other_close_is_followed_by_another_try(place: Place, code: int) -> None:
+async def test_the_bot_reconnects_after_any_other_close_code(place: Place, code: int) -> None:
     await place.server.drop(code)
     await place.server.until(lambda: place.server.gateway.connected(), "a connection")
     assert "Flask" in await place.lookup()
 
 
-async def test_one_shard_that_cannot_identify_keeps_no_other_from_it(
+async def test_a_shard_that_cannot_identify_does_not_block_others(
     server: DiscordServer, guild: Guild, tmp_path: Path
 ) -> None:
     other = server.add_guild("Others")
@@ -179,7 +181,7 @@ async def test_one_shard_that_cannot_identify_keeps_no_other_from_it(
     ],
     ids=kind_of,
 )
-async def test_a_gateway_that_says_no_or_nothing_for_a_while_is_asked_again(
+async def test_a_failed_handshake_is_retried(
     server: DiscordServer, guild: Guild, tmp_path: Path, step: Step, fault: Any
 ) -> None:
     server.gateway.inject(step, fault, 2)
@@ -205,7 +207,7 @@ async def test_a_gateway_that_says_no_or_nothing_for_a_while_is_asked_again(
     ],
     ids=kind_of,
 )
-async def test_where_the_gateway_is_is_asked_until_it_is_known(
+async def test_the_gateways_address_is_requested_until_it_is_known(
     server: DiscordServer, guild: Guild, tmp_path: Path, fault: Any
 ) -> None:
     server.inject("GET", "/gateway/bot$", fault, times=2)
@@ -216,7 +218,7 @@ async def test_where_the_gateway_is_is_asked_until_it_is_known(
         await connecting
 
 
-async def test_no_session_begins_beyond_those_of_a_day(
+async def test_no_session_starts_beyond_the_daily_limit(
     server: DiscordServer, guild: Guild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -237,9 +239,9 @@ async def test_no_session_begins_beyond_those_of_a_day(
     assert 86_000 < waits[0] <= 86_400
 
 
-# Events that discord.py cannot read
+# Events that discord.py can't parse
 
-SPOILT = [
+MALFORMED = [
     ("INTERACTION_CREATE", event_fault.without("id")),
     ("CHANNEL_UPDATE", event_fault.without("position")),
     ("GUILD_ROLE_CREATE", event_fault.without("role.name")),
@@ -248,8 +250,8 @@ SPOILT = [
 ]
 
 
-async def cause(place: Place, kind: str) -> None:
-    """Let the event happen, changed."""
+async def trigger(place: Place, kind: str) -> None:
+    """Trigger an event of that kind."""
     channel = next(iter(place.guild.channels.values()))
     match kind:
         case "INTERACTION_CREATE":
@@ -273,14 +275,14 @@ def thread_payload(place: Place) -> dict[str, Any]:
     return opened.payload()
 
 
-@pytest.mark.parametrize(("kind", "fault"), SPOILT, ids=[kind for kind, _ in SPOILT])
-async def test_an_event_that_cannot_be_read_is_dropped_and_logged_once(
+@pytest.mark.parametrize(("kind", "fault"), MALFORMED, ids=[kind for kind, _ in MALFORMED])
+async def test_an_unparsable_event_is_dropped_and_logged_once(
     place: Place, kind: str, fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     place.server.gateway.mangle(kind, fault, 2)
     for _ in range(2):
-        await cause(place, kind)
-    await place.hears("next")
+        await trigger(place, kind)
+    await place.wait_for_events("next")
     lines = [each.getMessage() for each in caplog.records if "can't be parsed" in each.getMessage()]
     assert len(lines) == 1
     assert lines[0].startswith(f"{kind} can't be parsed and is dropped (")
@@ -289,10 +291,10 @@ async def test_an_event_that_cannot_be_read_is_dropped_and_logged_once(
     assert place.server.gateway.connections
 
 
-async def test_a_channel_that_cannot_be_read_takes_no_other_and_no_server_with_it(
+async def test_an_unparsable_channel_affects_neither_others_nor_its_server(
     server: DiscordServer, guild: Guild, tmp_path: Path
 ) -> None:
-    """As a voice channel without its bitrate: the server would be taken for one in an outage."""
+    """For example, a voice channel without a bitrate; otherwise the server would seem to have an outage."""
     good = guild.add_text_channel("good")
     for path in ("channels.0.position", "channels.0.id", "channels.0.permission_overwrites.0.type"):
         server.gateway.mangle("GUILD_CREATE", event_fault.without(path))
@@ -304,7 +306,7 @@ async def test_a_channel_that_cannot_be_read_takes_no_other_and_no_server_with_i
             assert "Flask" in await place.lookup()
 
 
-async def test_a_server_that_cannot_be_read_at_all_counts_as_unknown_and_not_as_in_an_outage(
+async def test_an_unparsable_server_is_unknown_instead_of_unavailable(
     server: DiscordServer, guild: Guild, tmp_path: Path
 ) -> None:
     server.gateway.mangle("GUILD_CREATE", event_fault.with_value("verification_level", []))
@@ -326,7 +328,7 @@ async def test_a_server_that_cannot_be_read_at_all_counts_as_unknown_and_not_as_
     ],
     ids=kind_of,
 )
-async def test_a_ready_that_cannot_be_read_is_followed_by_another_session(
+async def test_an_unparsable_ready_event_is_followed_by_another_session(
     server: DiscordServer, guild: Guild, tmp_path: Path, fault: Any
 ) -> None:
     server.gateway.mangle("READY", fault, 2)
@@ -335,7 +337,7 @@ async def test_a_ready_that_cannot_be_read_is_followed_by_another_session(
         assert "Flask" in await place.lookup()
 
 
-async def test_a_server_that_was_left_unseen_is_forgotten_at_the_next_ready(place: Place) -> None:
+async def test_a_server_that_was_left_unnoticed_is_removed_at_the_next_ready_event(place: Place) -> None:
     other = place.server.add_guild("Others")
     await until(lambda: place.client.get_guild(other.id))
     other.joined = False
@@ -344,7 +346,7 @@ async def test_a_server_that_was_left_unseen_is_forgotten_at_the_next_ready(plac
     assert place.client.get_guild(place.guild.id)
 
 
-# Whatever comes: every kind of event that the bot receives, with anything in it
+# Random contents in every kind of event
 
 ANYTHING = st.recursive(
     st.none()
@@ -359,10 +361,10 @@ ANYTHING = st.recursive(
 
 
 @st.composite
-def mutated(draw: st.DrawFn, true: dict[str, Any]) -> dict[str, Any]:
-    """The data of an event with some of its fields gone, or of any other kind."""
-    data = dict(true)
-    for key in draw(st.sets(st.sampled_from(sorted(true)), min_size=1, max_size=4)):
+def mutated(draw: st.DrawFn, valid: dict[str, Any]) -> dict[str, Any]:
+    """Return an event's data with some fields missing or replaced by random values."""
+    data = dict(valid)
+    for key in draw(st.sets(st.sampled_from(sorted(valid)), min_size=1, max_size=4)):
         if draw(st.booleans()):
             del data[key]
         else:
@@ -370,8 +372,8 @@ def mutated(draw: st.DrawFn, true: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def true_events(place: Place) -> dict[str, dict[str, Any]]:
-    """Of every kind that comes by the intent `guilds`, one as it should be."""
+def valid_events(place: Place) -> dict[str, dict[str, Any]]:
+    """Return a valid event of every kind that the intent `guilds` includes."""
     guild, channel = place.guild, next(iter(place.guild.channels.values()))
     thread, role = thread_payload(place), {"guild_id": str(guild.id), "role": guild.bot_role.payload()}
     member = {**thread["member"], "guild_id": str(guild.id)}
@@ -406,25 +408,25 @@ def true_events(place: Place) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     "kind", ["GUILD_CREATE", "CHANNEL_UPDATE", "THREAD_UPDATE", "GUILD_ROLE_UPDATE", "GUILD_MEMBER_UPDATE"]
 )
-async def test_changes_after_which_a_refused_post_may_succeed_are_heard(
+async def test_changes_that_may_fix_a_refused_post_are_noticed(
     place: Place, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = list[int]()
     monkeypatch.setattr(Reopening, "changed", lambda _, guild_id: changed.append(guild_id))
     user = place.server.world.bot.payload()
     own: dict[str, object] = {"guild_id": str(place.guild.id), "user": user, "roles": [], "joined_at": None, "flags": 0}
-    data = {**true_events(place), "GUILD_MEMBER_UPDATE": own}[kind]
+    data = {**valid_events(place), "GUILD_MEMBER_UPDATE": own}[kind]
     for session in place.server.gateway.connected():
         session.dispatch(kind, data)
     await until(lambda: changed == [place.guild.id])
 
 
-async def test_a_thousand_malformed_events_end_nothing_and_leave_other_servers_alone(place: Place) -> None:
+async def test_a_thousand_malformed_events_end_no_session_and_affect_no_other_server(place: Place) -> None:
     other = place.server.add_guild("Others")
     other.add_text_channel("weekly")
     await until(lambda: place.client.get_guild(other.id))
     examples = list[tuple[str, Any]]()
-    events = true_events(place)
+    events = valid_events(place)
 
     @settings(max_examples=1000, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(kind=st.sampled_from(sorted(events)), data=st.data())
@@ -433,12 +435,12 @@ async def test_a_thousand_malformed_events_end_nothing_and_leave_other_servers_a
 
     collect()
     sent: dict[str, int] = {}
-    for kind, spoilt in examples:
-        if isinstance(spoilt, dict) and str(spoilt.get("guild_id", spoilt.get("id"))) == str(other.id):
+    for kind, malformed in examples:
+        if isinstance(malformed, dict) and str(malformed.get("guild_id", malformed.get("id"))) == str(other.id):
             continue
         sent[kind] = sent.get(kind, 0) + 1
         for session in place.server.gateway.connected():
-            session.dispatch(kind, spoilt)
+            session.dispatch(kind, malformed)
         await asyncio.sleep(0)
     channel = other.add_text_channel("last")
     await until(lambda: place.client.get_channel(channel.id))

@@ -1,4 +1,4 @@
-"""Options as clients and moderators give them, over the loopback Discord."""
+"""Option values that clients and moderators may send, over the loopback Discord."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from discord import app_commands
 
-from answering import Place, answering
 from discord_server import Interaction, Permission
 from discord_server.role import Role
 from discord_server.thread import Thread
 from discord_server.user import Member
 from places import until
+from running_bot import Place, running_bot
 from weekbot.bot.commands.translator import CommandTranslator
 
 SUBSCRIBED = "gets a topic each week"
@@ -20,8 +20,8 @@ SUBSCRIBED = "gets a topic each week"
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    """The bot may do anything."""
-    async with answering(tmp_path, Permission.ADMINISTRATOR) as place:
+    """The bot with all permissions."""
+    async with running_bot(tmp_path, Permission.ADMINISTRATOR) as place:
         yield place
 
 
@@ -30,7 +30,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 @pytest.fixture
 def moderator(place: Place) -> Member:
-    """May not mention everyone."""
+    """A moderator who may not mention everyone."""
     return place.guild.add_member("ada", place.guild.add_role("moderators", Permission.MANAGE_GUILD))
 
 
@@ -47,7 +47,7 @@ async def test_a_role_that_the_moderator_may_not_ping_is_refused(place: Place, m
     assert "Changed" in await subscribe(place, place.guild.owner, admins)
 
 
-async def test_the_channel_decides_whom_the_moderator_may_ping(place: Place, moderator: Member) -> None:
+async def test_the_moderators_permission_to_ping_depends_on_the_channel(place: Place, moderator: Member) -> None:
     admins, other = place.guild.add_role("admins"), place.guild.add_text_channel("other")
     may_ping = Permission.VIEW_CHANNEL | Permission.SEND_MESSAGES | Permission.MENTION_EVERYONE
     place.channel.overwrite(moderator, allow=may_ping)
@@ -57,7 +57,7 @@ async def test_the_channel_decides_whom_the_moderator_may_ping(place: Place, mod
     assert SUBSCRIBED in await subscribe(place, moderator, admins)
 
 
-# The name of a suggestion or choice in place of its value
+# The name of a suggestion or choice instead of its value
 
 LOCALES = ("en-US", "de", "es-419", "fr", "pt-BR")
 
@@ -66,8 +66,8 @@ def commands(place: Place) -> list[app_commands.Command[Any, ..., Any]]:
     return [each for each in place.app.registration.tree.walk_commands() if isinstance(each, app_commands.Command)]
 
 
-async def used(place: Place, command: str, options: dict[str, Any], by: Member) -> Interaction:
-    """Required options are filled in."""
+async def use(place: Place, command: str, options: dict[str, Any], by: Member) -> Interaction:
+    """Use a command with these options, and with valid values for missing required ones."""
     required = {"framework": {"name": "flask"}, "compare": {"first": "django", "second": "numpy"}}
     given = required.get(command, {}) | options
     return await place.server.interact(place.channel, command, given, member=by, unchecked=True)
@@ -79,8 +79,8 @@ def member(place: Place, locale: str) -> Member:
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-async def test_the_name_of_a_suggestion_means_its_value(place: Place, locale: str) -> None:
-    by, tried = member(place, locale), set()
+async def test_the_name_of_a_suggestion_is_equivalent_to_its_value(place: Place, locale: str) -> None:
+    by, covered = member(place, locale), set()
     await place.server.interact(place.channel, "weekly subscribe")
     for command in commands(place):
         for option in filter(lambda each: each.autocomplete, command.parameters):
@@ -88,30 +88,30 @@ async def test_the_name_of_a_suggestion_means_its_value(place: Place, locale: st
             for typed in ("", "w", "utc+2"):
                 given = {option.name: typed}
                 for choice in (await place.server.autocomplete(place.channel, name, given, member=by))[:2]:
-                    by_value = await used(place, name, {option.name: choice["value"]}, by)
-                    by_name = await used(place, name, {option.name: choice["name"]}, by)
+                    by_value = await use(place, name, {option.name: choice["value"]}, by)
+                    by_name = await use(place, name, {option.name: choice["name"]}, by)
                     assert by_name.text == by_value.text, choice
-                    tried.add((name, option.name))
-    assert len(tried) == 10
+                    covered.add((name, option.name))
+    assert len(covered) == 10
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-async def test_the_name_of_a_choice_means_its_value(place: Place, locale: str) -> None:
-    by, tried, translator = member(place, locale), set(), CommandTranslator()
+async def test_the_name_of_a_choice_is_equivalent_to_its_value(place: Place, locale: str) -> None:
+    by, covered, translator = member(place, locale), set(), CommandTranslator()
     await place.server.interact(place.channel, "weekly subscribe")
     for command in commands(place):
         payload: Any = await command.get_translated_payload(place.app.registration.tree, translator)
         for option in payload["options"]:
             for choice in option.get("choices", []):
                 shown = choice.get("name_localizations", {}).get(locale, choice["name"])
-                by_value = await used(place, command.qualified_name, {option["name"]: choice["value"]}, by)
-                by_name = await used(place, command.qualified_name, {option["name"]: shown}, by)
+                by_value = await use(place, command.qualified_name, {option["name"]: choice["value"]}, by)
+                by_name = await use(place, command.qualified_name, {option["name"]: shown}, by)
                 assert by_name.text == by_value.text, choice
-                tried.add(option["name"])
-    assert tried == {"section", "day", "option"}
+                covered.add(option["name"])
+    assert covered == {"section", "day", "option"}
 
 
-# A thread that is archived
+# Threads
 
 
 async def test_an_archived_thread_can_be_chosen(place: Place) -> None:
@@ -130,7 +130,7 @@ async def test_an_archived_thread_can_be_chosen(place: Place) -> None:
     assert "gets no more weekly topics" in answer.text
 
 
-async def test_a_thread_that_is_gone_cannot_be_chosen(place: Place) -> None:
+async def test_a_deleted_thread_cannot_be_chosen(place: Place) -> None:
     body = {"name": "corner"}
     thread = Thread.open(place.channel, place.guild.owner.user, place.server.world.snowflakes.next(), body)
     thread.publish()

@@ -379,7 +379,7 @@ async def test_a_hanging_poll_does_not_count(clock: FakeClock) -> None:
 
 
 async def test_each_delivery_is_counted_by_its_result(bot: Bot) -> None:
-    metrics = bot.process.account
+    metrics = bot.process.metrics
     await bot.subscribe(CHANNEL)
     await bot.tick(SLOT + timedelta(seconds=3))
     assert (metrics.results, metrics.lateness) == (["sent"], [timedelta(seconds=3)])
@@ -400,7 +400,7 @@ async def test_each_delivery_is_counted_by_its_result(bot: Bot) -> None:
 async def test_a_manual_post_has_no_lateness(bot: Bot) -> None:
     await bot.subscribe(CHANNEL)
     await bot.post_now()
-    assert (bot.process.account.results, bot.process.account.lateness) == (["sent"], [])
+    assert (bot.process.metrics.results, bot.process.metrics.lateness) == (["sent"], [])
 
 
 def samples(metrics: Metrics) -> dict[str, float]:

@@ -6,7 +6,7 @@ import discord
 import pytest
 
 from fakes import FakeClock
-from locales import speaks
+from locales import set_locale
 from simulation import simulated
 
 
@@ -21,7 +21,7 @@ async def test_only_the_given_member_uses_the_new_locale(
 
     async with simulated(tmp_path, clock) as simulation:
         monkeypatch.setattr(simulation.app.registration.tree, "interaction_check", record_locale)
-        speaks(simulation.env, simulation.member, "de")
+        set_locale(simulation.env, simulation.member, "de")
         await simulation.slash("help", by=simulation.member)
         await simulation.slash("help", by=simulation.moderator)
     assert locales == [discord.Locale.german, discord.Locale.american_english]

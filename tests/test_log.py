@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answering import answering
 from discord_server import Permission, event_fault
+from running_bot import running_bot
 from weekbot.bot.cards import custom_ids
 from weekbot.runtime import log
 from weekbot.runtime.errors import WeekbotError
@@ -205,7 +205,7 @@ def log_stream(caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
 async def test_the_log_never_names_members_or_servers(
     tmp_path: Path, log_stream: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with answering(tmp_path) as place:
+    async with running_bot(tmp_path) as place:
         server, channel = place.server, place.channel
         moderators = place.guild.add_role("Moderators of Zanzibar", Permission.MANAGE_GUILD)
         member = place.guild.add_member("zebediah", moderators)

@@ -23,7 +23,7 @@ async def mark(bot: Bot) -> str:
     await bot.process.close()
     result = await asyncio.to_thread(run, bot.url, "db", "mark-restored")
     assert result.exit_code == 0, result.exception
-    bot.process = bot.another(bot.sender)
+    bot.process = bot.another_process(bot.sender)
     return result.output
 
 

@@ -38,7 +38,7 @@ class Place(places.Place):
         return replace(self.subscription(self.subscribed), guild_notices_id=channel.id if channel else None)
 
     async def post(self, subscription: Subscription, text: str = TEXT, notice: str = NOTICE) -> None:
-        await self.has_heard()
+        await self.receive_events()
         await self.notice_channels.post(subscription, text, notice, PUBLIC_TEXT)
 
     async def subscribe(self, channel: Channel, **state: Any) -> Subscription:
@@ -192,13 +192,13 @@ async def test_a_server_that_the_bot_left_gets_no_notice(place: Place) -> None:
 
 async def test_no_request_is_sent_during_the_servers_outage(place: Place) -> None:
     subscription = place.subscription_with_notices_in(place.chosen)
-    await place.has_heard()
-    await place.goes_down()
+    await place.receive_events()
+    await place.begin_outage()
     before = len(place.server.requests)
     with pytest.raises(RetryableError, match="outage"):
         await place.notice_channels.post(subscription, TEXT, NOTICE, PUBLIC_TEXT)
     assert len(place.server.requests) == before
-    await place.comes_back()
+    await place.end_outage()
     await place.post(subscription)
     assert place.notices() == {"chosen": [TEXT]}
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeBoard, FakeClock, FakeInspection
+from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeClock, FakeInspection, FakeNoticeSender
 from weekbot.delivery.errors import PermanentError
 from weekbot.delivery.preflight import next_check
 from weekbot.domain import subscription_rules
@@ -29,11 +29,11 @@ def inspection(bot: Bot) -> FakeInspection:
 
 async def run_preflight(bot: Bot, at: datetime) -> int:
     """Run the preflight at that instant and send its notices; return the number of channel checks."""
-    before = len(bot.process.inspection.looks)
+    before = len(bot.process.inspection.inspected)
     bot.clock.instant = at
     await bot.process.preflight.run()
     await bot.process.dispatcher.run()
-    return len(bot.process.inspection.looks) - before
+    return len(bot.process.inspection.inspected) - before
 
 
 async def check_counts(bot: Bot, *instants: datetime) -> list[int]:
@@ -119,13 +119,15 @@ async def test_a_channel_is_checked_after_it_resumes(bot: Bot) -> None:
     assert await check_counts(bot, NEXT - DAY + MINUTE, NEXT - HOUR) == [1, 1]
 
 
-async def test_a_left_server_is_not_checked(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_a_left_server_is_not_checked(
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
+) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
     await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
     assert await check_counts(bot, NEXT - DAY, NEXT - HOUR) == [0, 0]
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
 
 @pytest.mark.long
@@ -134,7 +136,7 @@ async def test_one_run_checks_a_thousand_channels(bot: Bot) -> None:
         await bot.subscribe(1000 + channel_id)
 
     assert await run_preflight(bot, NEXT - DAY) == 1000
-    assert sorted(bot.process.inspection.looks) == list(range(1000, 2000))
+    assert sorted(bot.process.inspection.inspected) == list(range(1000, 2000))
 
 
 def test_the_last_check_is_an_hour_before_the_slot() -> None:
@@ -147,18 +149,20 @@ def test_the_last_check_is_an_hour_before_the_slot() -> None:
 # Problems
 
 
-async def test_a_problem_is_stored_and_sends_one_notice(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_a_problem_is_stored_and_sends_one_notice(
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
+) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
 
     await check_counts(bot, NEXT - DAY, NEXT - HOUR)
 
     assert (await bot.subscription()).warning == GONE
-    assert [channel_id for channel_id, _ in board.told] == [CHANNEL]
+    assert [channel_id for channel_id, _ in notice_sender.sent] == [CHANNEL]
 
 
 async def test_a_channel_without_problems_gets_no_notice(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER)
@@ -167,11 +171,11 @@ async def test_a_channel_without_problems_gets_no_notice(
     await check_counts(bot, NEXT - DAY, NEXT - HOUR)
 
     assert (await bot.subscription()).warning is None
-    assert [channel_id for channel_id, _ in board.told] == [OTHER]
+    assert [channel_id for channel_id, _ in notice_sender.sent] == [OTHER]
 
 
 async def test_a_problem_that_arises_after_the_first_check_is_found_by_the_last(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     await run_preflight(bot, NEXT - DAY)
@@ -179,11 +183,11 @@ async def test_a_problem_that_arises_after_the_first_check_is_found_by_the_last(
 
     await run_preflight(bot, NEXT - HOUR)
 
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
 async def test_a_fixed_problem_is_cleared_and_its_recurrence_sends_another_notice(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -196,11 +200,11 @@ async def test_a_fixed_problem_is_cleared_and_its_recurrence_sends_another_notic
     inspection.problems[CHANNEL] = GONE
     await run_preflight(bot, NEXT + WEEK - DAY)
 
-    assert len(board.told) == 2
+    assert len(notice_sender.sent) == 2
 
 
 async def test_a_problem_that_lasts_for_weeks_sends_one_notice(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = "the role to ping is gone"
@@ -209,11 +213,11 @@ async def test_a_problem_that_lasts_for_weeks_sends_one_notice(
         await bot.tick(slot)
 
     assert len(bot.topics()) == 3
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
 async def test_an_edit_that_did_not_help_sends_another_notice(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -222,11 +226,11 @@ async def test_an_edit_that_did_not_help_sends_another_notice(
 
     await run_preflight(bot, NEXT - DAY + MINUTE)
 
-    assert len(board.told) == 2
+    assert len(notice_sender.sent) == 2
 
 
 async def test_a_refusal_after_a_warning_sends_one_more_notice(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -236,10 +240,12 @@ async def test_a_refusal_after_a_warning_sends_one_more_notice(
         await bot.tick(slot)
         await check_counts(bot, slot + WEEK - DAY, slot + WEEK - HOUR)
 
-    assert ["There is a problem with" in text for _, text in board.told] == [True, False]
+    assert ["There is a problem with" in text for _, text in notice_sender.sent] == [True, False]
 
 
-async def test_a_blocked_channel_gets_no_warning(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_a_blocked_channel_gets_no_warning(
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
+) -> None:
     await bot.subscribe()
     bot.sender.before = [PermanentError(GONE)]
     await bot.tick(NEXT)
@@ -247,7 +253,7 @@ async def test_a_blocked_channel_gets_no_warning(bot: Bot, board: FakeBoard, ins
 
     await check_counts(bot, NEXT + WEEK - DAY, NEXT + WEEK - HOUR)
 
-    assert ["There is a problem with" in text for _, text in board.told] == [False]
+    assert ["There is a problem with" in text for _, text in notice_sender.sent] == [False]
 
 
 async def test_a_problem_does_not_prevent_the_attempt_to_post(bot: Bot, inspection: FakeInspection) -> None:
@@ -264,7 +270,7 @@ async def test_a_problem_does_not_prevent_the_attempt_to_post(bot: Bot, inspecti
 
 
 async def test_a_check_during_an_outage_is_repeated_after_ten_minutes(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
@@ -279,14 +285,16 @@ async def test_a_check_during_an_outage_is_repeated_after_ten_minutes(
         0,
     ]
     assert (await bot.subscription()).warning is None
-    assert board.posts == 0
+    assert notice_sender.posts == 0
 
     inspection.unavailable.clear()
     assert await check_counts(bot, at + 20 * MINUTE, at + 30 * MINUTE, NEXT - HOUR) == [1, 0, 1]
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
-async def test_an_outage_clears_no_warning(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
+async def test_an_outage_clears_no_warning(
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
+) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
     await run_preflight(bot, NEXT - DAY)
@@ -297,11 +305,11 @@ async def test_an_outage_clears_no_warning(bot: Bot, board: FakeBoard, inspectio
     await run_preflight(bot, NEXT - HOUR + 10 * MINUTE)
 
     assert (await bot.subscription()).warning == GONE
-    assert len(board.told) == 1
+    assert len(notice_sender.sent) == 1
 
 
 async def test_an_outage_of_one_server_does_not_delay_others(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
     await bot.subscribe(OTHER, guild_id=GUILD + 1)
@@ -310,11 +318,11 @@ async def test_an_outage_of_one_server_does_not_delay_others(
 
     await run_preflight(bot, NEXT - DAY)
 
-    assert [channel_id for channel_id, _ in board.told] == [OTHER]
+    assert [channel_id for channel_id, _ in notice_sender.sent] == [OTHER]
 
 
 async def test_a_failed_check_does_not_delay_others_and_is_retried_later(
-    bot: Bot, board: FakeBoard, inspection: FakeInspection, caplog: pytest.LogCaptureFixture
+    bot: Bot, notice_sender: FakeNoticeSender, inspection: FakeInspection, caplog: pytest.LogCaptureFixture
 ) -> None:
     for channel_id in range(100, 105):
         await bot.subscribe(channel_id)
@@ -322,11 +330,11 @@ async def test_a_failed_check_does_not_delay_others_and_is_retried_later(
     inspection.failing = {102}
 
     assert await run_preflight(bot, NEXT - DAY) == 5
-    assert sorted(channel_id for channel_id, _ in board.told) == [100, 101, 103, 104]
+    assert sorted(channel_id for channel_id, _ in notice_sender.sent) == [100, 101, 103, 104]
     [record] = caplog.records
     assert "unexpected error" in record.getMessage()
     assert record.channel == 102  # type: ignore[attr-defined]
 
     inspection.failing.clear()
     assert await check_counts(bot, NEXT - DAY + MINUTE, NEXT - DAY + 10 * MINUTE) == [0, 1]
-    assert len(board.told) == 5
+    assert len(notice_sender.sent) == 5

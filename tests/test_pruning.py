@@ -272,7 +272,7 @@ async def test_pruning_changes_nothing_that_is_read_from_the_ledger(bot: Bot, da
 
 async def test_pruning_does_not_change_the_order_of_topics(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "DELIVERIES_KEPT", 5 * WEEK)
-    bot.shelf.put(*TOPICS)
+    bot.live_library.put(*TOPICS)
     await bot.subscribe()
     for _ in range(18):
         await bot.weeks(1)

@@ -35,7 +35,7 @@ async def restore(bot: Bot, saved: Snapshot, taken_at: datetime | None = None) -
     """Restore the snapshot, marked with `taken_at` if it is given, and restart the process."""
     await bot.process.database.end()
     await bot.process.close()
-    bot.process = bot.another(bot.sender)
+    bot.process = bot.another_process(bot.sender)
     async with bot.process.database.write() as connection:
         for table in reversed(TABLES):
             await connection.execute(delete(table))
@@ -194,7 +194,7 @@ async def test_a_failed_look_up_is_retried_before_anything_is_posted(bot: Bot, t
     bot.sender.reading = [trouble] * 3
 
     await restore(bot, saved, MONDAY)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
     assert len(bot.sender.read) == 4
@@ -209,7 +209,7 @@ async def test_a_look_up_is_abandoned_after_the_last_attempt(bot: Bot, monkeypat
     bot.sender.reading = [RetryableError("Discord cannot be reached")] * 5
 
     await restore(bot, saved, MONDAY)
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
 
     assert await states(bot) == [("flask", State.UNVERIFIED)]
     assert len(bot.sender.read) == 3

@@ -174,7 +174,7 @@ async def test_the_chosen_topic_is_reset(simulation: Simulation) -> None:
 
 
 async def test_the_notices_channel_is_reset_to_the_system_channel(simulation: Simulation) -> None:
-    await simulation.has_system_channel(simulation.other)
+    await simulation.set_system_channel(simulation.other)
     await simulation.slash("weekly settings", notices=simulation.text)
     assert "the system channel" in (await simulation.slash("weekly reset", option="notices")).text
     settings = await simulation.app.repositories.guilds.settings(simulation.guild.id)

@@ -83,7 +83,7 @@ async def test_a_slot_missed_because_of_a_wrong_clock_is_posted_once_the_clock_i
 async def test_a_leader_corrects_the_slots_of_another_process_with_a_wrong_clock(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
-    other = bot.another(bot.sender)
+    other = bot.another_process(bot.sender)
     bot.clock.instant = SLOT + YEAR + 3 * DAY
     await other.dispatcher.run()
     await other.close()
@@ -117,7 +117,7 @@ async def test_a_delivery_claimed_too_early_is_withdrawn_and_its_topic_chosen_ag
     await store(bot, update(subscriptions).values(next_slot=SLOT + 52 * WEEK, next_week=(MONDAY + 52 * WEEK).date()))
     bot.clock.instant = SLOT + 52 * WEEK
     due = await bot.process.subscriptions.due(bot.clock.now(), 1)
-    [claimed] = await bot.process.deliveries.claim_due(due, planner(bot.shelf.current), bot.clock.now())
+    [claimed] = await bot.process.deliveries.claim_due(due, planner(bot.live_library.current), bot.clock.now())
     assert (claimed.topic, claimed.subscription.chosen_topic) == ("numpy", None)
     await bot.tick(MONDAY)
     assert await ledger(bot) == []

@@ -73,7 +73,7 @@ class Rounds(RuleBasedStateMachine):
         file.write_bytes(self.template.read_bytes())
         self.sender = MoodySender()
         self.bot = Bot(f"sqlite:///{file}", self.whole, FakeClock(), self.sender)
-        self.bot.shelf.put(*SLUGS)
+        self.bot.live_library.put(*SLUGS)
         self.first_round = self.subscribe().round  # the first round since the last restart of the track
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:

@@ -22,7 +22,7 @@ from discord_server.fault import fault
 from discord_server.gateway import Close
 from discord_server.thread import Thread
 from postgres import database_url
-from processes import RUN_AT, Place, heard, place_in, posted, posts
+from processes import RUN_AT, Place, next_log_line, place_in, posted, posts
 from weekbot.app import App
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.domain.schedule import WEEK
@@ -236,7 +236,7 @@ async def test_a_second_signal_ends_the_bot_immediately_without_losing_or_duplic
         while not posts(place, channel):  # noqa: ASYNC110 - there is no event for a held request
             await asyncio.sleep(0.05)
     bot.terminate()
-    await heard(bot, "stopping; requests in flight")
+    await next_log_line(bot, "stopping; requests in flight")
     async with asyncio.timeout(15):
         while bot.returncode is None:
             bot.terminate()
@@ -276,7 +276,7 @@ async def test_a_start_and_a_reconnect_log_no_warnings(place: Place) -> None:
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_LEVEL="INFO", WEEKBOT_LOG_FORMAT="json")
     await place.server.ready()
     await place.server.until(lambda: place.server.world.commands.of(0), "registered commands")
-    first = json.loads(await heard(bot, ""))
+    first = json.loads(await next_log_line(bot, ""))
     await place.server.drop(1001)
     await place.server.ready()
     bot.send_signal(signal.SIGTERM)
@@ -348,7 +348,7 @@ async def test_a_delivery_is_logged_in_one_line_with_its_ids(place: Place) -> No
     slot = await place.subscribe(channel)
     place.more = {"WEEKBOT_LOG_FORMAT": "json", "WEEKBOT_LOG_LEVEL": "INFO"}
     async with place.running(slot) as bot:
-        line = json.loads(await heard(bot, "weekbot.delivery.posts"))
+        line = json.loads(await next_log_line(bot, "weekbot.delivery.posts"))
     [message] = place.server.messages_in(channel)
     async with place.database() as database:
         delivery = await Deliveries(database).get(line["delivery"])
@@ -377,14 +377,14 @@ async def test_a_saved_file_is_used_by_the_next_lookup_and_a_broken_one_is_logge
             while await summary() != "Saved while the bot was running.":  # noqa: ASYNC110 - as a member would
                 await asyncio.sleep(0.05)
         path.write_text(good.replace("licence: BSD-3-Clause", ""), "utf-8")
-        line = await heard(bot, "licence is missing")
+        line = await next_log_line(bot, "licence is missing")
         assert "content/topics/flask.md:3:1: licence is missing" in line
         assert await summary() == "Saved while the bot was running."
         shutil.rmtree(place.folder / "content")
-        await heard(bot, "no topics here")
+        await next_log_line(bot, "no topics here")
         assert await summary() == "Saved while the bot was running."
         shutil.copytree(CONTENT, place.folder / "content")
-        await heard(bot, "content reloaded")
+        await next_log_line(bot, "content reloaded")
         assert await summary() == before
 
 
@@ -481,14 +481,14 @@ async def test_a_bot_becomes_the_leader_again_after_its_database_session_was_cut
         channel = place.guild.add_text_channel("weekly")
         await place.subscribe(channel)
         async with place.running() as bot:
-            await heard(bot, "is the leader from now on")
+            await next_log_line(bot, "is the leader from now on")
             async with place.database() as database, database.write() as connection:
                 cut_lock_sessions = (
                     "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
                 )
                 await connection.exec_driver_sql(cut_lock_sessions)
-            assert "this process sends nothing" in await heard(bot, "the database is unreachable")
-            await heard(bot, "is the leader from now on")
+            assert "this process sends nothing" in await next_log_line(bot, "the database is unreachable")
+            await next_log_line(bot, "is the leader from now on")
             assert "Posted" in (await place.server.interact(channel, "weekly post")).text
     assert len(posts(place, channel)) == 1
 
@@ -501,7 +501,7 @@ async def test_two_processes_answer_their_own_shards_and_one_leads_until_it_is_k
     with database_url() as url:
         place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
         first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
-        await heard(first, "is the leader from now on")
+        await next_log_line(first, "is the leader from now on")
         second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
         for channel, target in ((here, here), (there, there), (there, forum)):
@@ -510,7 +510,7 @@ async def test_two_processes_answer_their_own_shards_and_one_leads_until_it_is_k
             assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": target})).text
         first.kill()
         await first.communicate()
-        await heard(second, "is the leader from now on (term 2)")
+        await next_log_line(second, "is the leader from now on (term 2)")
         await place.server.interact(later, "weekly subscribe")
         assert "Posted" in (await place.server.interact(later, "weekly post")).text
         second.send_signal(signal.SIGTERM)
@@ -523,7 +523,7 @@ async def test_two_processes_answer_their_own_shards_and_one_leads_until_it_is_k
 async def test_sighup_reloads_the_content(place: Place) -> None:
     async with place.running() as bot:
         bot.send_signal(signal.SIGHUP)
-        assert "content reloaded: 62 topics" in await heard(bot, "content reloaded")
+        assert "content reloaded: 62 topics" in await next_log_line(bot, "content reloaded")
 
 
 COUNTED = {

@@ -254,7 +254,7 @@ async def test_a_post_in_the_home_channel_is_an_embed(place: Place, flask: Topic
 async def test_a_post_uses_components_if_discord_would_drop_its_embed(place: Place, flask: Topic) -> None:
     news, _ = await followed(place)
     news.forbid(Permission.EMBED_LINKS)
-    await place.has_heard()
+    await place.receive_events()
     sent = await place.sender.send(place.delivery(news, publish=True), flask)
     assert sent.form is PostForm.COMPONENTS
     assert "## This week: Flask" in place.posts(news)[0].text

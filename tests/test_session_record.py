@@ -15,7 +15,7 @@ from aiohttp.test_utils import unused_port
 from discord_server import handshake_fault
 from discord_server.fault import FOREVER
 from fakes import Bot
-from processes import Place, heard, place_in
+from processes import Place, next_log_line, place_in
 from weekbot.db.errors import DatabaseUnavailableError
 from weekbot.db.tables import SESSION_STARTS
 from weekbot.discord_io.gateway.session_record import (
@@ -134,7 +134,7 @@ async def test_a_process_waits_before_connecting_after_several_failures(place: P
         await Metadata(database).put(SESSION_STARTS, json.dumps(entry))
     port = unused_port()
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_HEALTH_PORT=str(port))
-    assert "3 starts in a row failed; connecting in 15 s" in await heard(bot, "in a row")
+    assert "3 starts in a row failed; connecting in 15 s" in await next_log_line(bot, "in a row")
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
         metrics = (await answer.text()).splitlines()
     assert "weekbot_failed_starts 3.0" in metrics

@@ -93,7 +93,7 @@ async def test_notices_of_other_shards_do_not_use_up_the_limit(
 
 
 def worker(notices: Notices, bot: Bot, shards: Shards) -> Worker[Notice]:
-    return Worker(NoticeHandler(notices, bot.process.board, bot.clock, lambda: shards), bot.clock)
+    return Worker(NoticeHandler(notices, bot.process.notice_sender, bot.clock, lambda: shards), bot.clock)
 
 
 async def test_a_notice_of_another_shard_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
@@ -109,8 +109,8 @@ async def test_a_notice_of_another_shard_does_not_keep_the_dispatcher_busy(bot: 
 
     notifier = worker(CountingNotices(bot.process.database), bot, FIRST)
     await Dispatcher([notifier], lambda: rate_limiter, bot.clock).run()
-    assert bot.process.board.told == []
+    assert bot.process.notice_sender.sent == []
 
     notifier = worker(CountingNotices(bot.process.database), bot, SECOND)
     await Dispatcher([notifier], lambda: rate_limiter, bot.clock).run()
-    assert len(bot.process.board.told) == 1
+    assert len(bot.process.notice_sender.sent) == 1

@@ -22,7 +22,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def shortage(bot: Bot, metrics: Metrics) -> ShortageWarning:
-    return ShortageWarning(lambda: bot.shelf.current, ShortageReport(bot.process.database), metrics.supplied)
+    return ShortageWarning(lambda: bot.live_library.current, ShortageReport(bot.process.database), metrics.supplied)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -37,7 +37,7 @@ def short(metrics: Metrics, name: str = SHORT) -> float:
 async def test_a_channel_with_many_topics_left_is_not_reported(
     bot: Bot, shortage: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(1)
     await shortage.run()
@@ -47,22 +47,22 @@ async def test_a_channel_with_many_topics_left_is_not_reported(
 async def test_a_channel_with_three_topics_left_is_reported_until_there_are_new_ones(
     bot: Bot, shortage: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(2)
     await shortage.run()
     assert short(metrics) == 1
     assert warnings(caplog) == [f"1 channels have fewer than 4 new topics left: {CHANNEL} (3)"]
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
     await shortage.run()
     assert short(metrics) == 0
 
 
 async def test_removed_topics_do_not_count_as_used(bot: Bot, shortage: ShortageWarning, metrics: Metrics) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
     await bot.subscribe()
     await bot.weeks(2)
-    bot.shelf.put("numpy", "scrapy", "dash", "sanic")
+    bot.live_library.put("numpy", "scrapy", "dash", "sanic")
     await shortage.run()
     assert short(metrics) == 0
 
@@ -70,7 +70,7 @@ async def test_removed_topics_do_not_count_as_used(bot: Bot, shortage: ShortageW
 async def test_skipped_topics_count_as_used_and_those_of_earlier_rounds_do_not(
     bot: Bot, shortage: ShortageWarning, metrics: Metrics
 ) -> None:
-    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    bot.live_library.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.skip()
     await bot.weeks(1)
@@ -84,7 +84,7 @@ async def test_skipped_topics_count_as_used_and_those_of_earlier_rounds_do_not(
 async def test_paused_and_ended_subscriptions_are_not_reported(
     bot: Bot, shortage: ShortageWarning, metrics: Metrics
 ) -> None:
-    bot.shelf.put("flask", "django")
+    bot.live_library.put("flask", "django")
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
     await shortage.run()
@@ -96,7 +96,7 @@ async def test_paused_and_ended_subscriptions_are_not_reported(
 
 
 async def test_a_removed_track_counts_as_everything(bot: Bot, shortage: ShortageWarning, metrics: Metrics) -> None:
-    bot.shelf.put("flask", "django")
+    bot.live_library.put("flask", "django")
     await bot.subscribe(track="knitting")
     await shortage.run()
     assert short(metrics) == 1
@@ -105,12 +105,12 @@ async def test_a_removed_track_counts_as_everything(bot: Bot, shortage: Shortage
 async def test_a_track_of_less_than_a_quarter_is_never_short(
     bot: Bot, shortage: ShortageWarning, metrics: Metrics
 ) -> None:
-    few, *others = bot.shelf.whole.topics
+    few, *others = bot.live_library.full_library.topics
     tracks = [
         Track(slug="few", title="Few", summary="One of them.", topics=(few,)),
         Track(slug="everything", title="Everything", summary="All of it.", topics=(few, *others)),
     ]
-    bot.shelf.current = Library(bot.shelf.whole.topics.values(), tracks)
+    bot.live_library.current = Library(bot.live_library.full_library.topics.values(), tracks)
     await bot.subscribe(track="few")
     await shortage.run()
     assert (short(metrics), short(metrics, "weekbot_subscriptions")) == (0, 1)

@@ -108,7 +108,7 @@ async def test_a_post_is_sent_to_an_unreadable_forum(two: TwoSenders, library: L
     await two.place.knows(forum)
     if spoil == "permission":
         forum.forbid(Permission.READ_MESSAGE_HISTORY)
-        await two.place.has_heard()
+        await two.place.receive_events()
     else:
         two.place.server.inject("GET", "threads", request_fault.html(503), FOREVER)
     assert not (await two.first.send(two.delivery(forum), library.topics["flask"])).foreign
@@ -217,7 +217,7 @@ async def test_a_late_post_is_found_after_discord_has_forgotten_its_nonce(bot: B
     week = (await bot.last()).id
     bot.sender.post_elsewhere(week, "numpy")
     bot.sender.forget_nonces()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["numpy"]
     assert (await bot.last()).topic == "numpy"
     assert bot.process.token_users.recent
@@ -235,7 +235,7 @@ async def test_all_pages_of_the_history_are_read_before_a_post(bot: Bot, monkeyp
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "flask")
     bot.sender.forget_nonces()
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
 
@@ -255,7 +255,7 @@ async def test_a_late_first_attempt_is_looked_up_only_if_another_program_was_det
 async def test_a_failed_look_up_does_not_prevent_a_post(bot: Bot, trouble: Exception) -> None:
     await bot.subscribe()
     bot.sender.before, bot.sender.finding = [DOWN] * 5, [trouble] * 5
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["flask"]
 
 
@@ -281,7 +281,7 @@ async def test_a_pending_delivery_is_recorded_with_the_topic_of_the_foreign_post
     bot.sender.forget_nonces()
     await bot.process.restart()
     bot.sender.quiet = False
-    await bot.ticks(SLOT + timedelta(hours=1))
+    await bot.tick_until(SLOT + timedelta(hours=1))
     assert bot.topics() == ["dash"]
     assert (await bot.last()).topic == "dash"
     await bot.weeks(3)
@@ -357,7 +357,7 @@ async def test_a_manual_post_found_by_a_look_up_takes_no_slot(bot: Bot) -> None:
     bot.clock.instant = SLOT + WEEK + timedelta(minutes=3)
     bot.sender.post_elsewhere(manual_id(INTERACTION), "numpy")
     await bot.process.restart()
-    await bot.ticks(SLOT + WEEK + timedelta(minutes=30))
+    await bot.tick_until(SLOT + WEEK + timedelta(minutes=30))
     assert bot.topics() == ["flask", "numpy", "django"]
     assert (await bot.subscription()).next_slot.instant == SLOT + 2 * WEEK
 

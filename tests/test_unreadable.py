@@ -13,9 +13,9 @@ from sqlalchemy.sql.dml import Update
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeClock
 from postgres import empty_database_url
-from processes import Place, heard, place_in, posted, posts
+from processes import Place, next_log_line, place_in, posted, posts
 from simulation import Simulation, simulated
-from test_exchange import everything, exported, nobody
+from test_export_import import all_rows, export_of, no_progress
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts, deliveries, guilds, notices, steps, subscriptions
 from weekbot.domain import subscription_rules
@@ -135,8 +135,8 @@ async def test_a_post_claimed_earlier_is_still_sent(bot: Bot) -> None:
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
     assert await bot.process.deliveries.claim_due([due], lambda *_: pytest.fail("claimed"), SLOT) == []
     await store(bot.process.database, in_channel(CHANNEL, timezone=None))
-    bot.sender.dies_before = {1}
-    await bot.tick_and_die(SLOT)
+    bot.sender.crashes_before = {1}
+    await bot.tick_and_crash(SLOT)
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
     before = await row(bot.process.database)
     await bot.tick(minutes=1)
@@ -176,7 +176,7 @@ async def test_a_name_of_a_later_version_affects_only_its_row(bot: Bot) -> None:
     )
     await bot.tick(minutes=5)
     assert bot.step_names() == [StepName.PIN, StepName.PIN]
-    assert bot.process.board.posts == 0
+    assert bot.process.notice_sender.posts == 0
     last = await bot.last(OTHER)
     assert (last.state, last.form, last.version, last.known_form) == (State.SENT, None, None, None)
     [failure] = (await bot.process.steps.failures([last.id]))[last.id]
@@ -358,8 +358,8 @@ async def unreadable_source(source: Database) -> Database:
 async def test_an_export_keeps_unreadable_values(unreadable_source: Database, kind: str, tmp_path: Path) -> None:
     with empty_database_url(kind, tmp_path, "target.db") as url:
         target = Database(url)
-        await import_(target, await exported(unreadable_source), nobody)
-        assert await everything(target) == await everything(unreadable_source)
+        await import_(target, await export_of(unreadable_source), no_progress)
+        assert await all_rows(target) == await all_rows(unreadable_source)
         await target.close()
 
 
@@ -368,8 +368,8 @@ async def test_a_copy_keeps_unreadable_values(unreadable_source: Database, tmp_p
         pytest.skip("copies are made from SQLite")
     with empty_database_url("postgresql", tmp_path) as url:
         target = Database(url)
-        await copy(unreadable_source, target, nobody)
-        assert await everything(target) == await everything(unreadable_source)
+        await copy(unreadable_source, target, no_progress)
+        assert await all_rows(target) == await all_rows(unreadable_source)
         await target.close()
 
 
@@ -401,7 +401,7 @@ async def test_a_bot_with_an_unreadable_row_posts_to_all_other_channels(place: P
     place.more = {"WEEKBOT_LOG_LEVEL": "WARNING"}
     async with place.running(slot + timedelta(seconds=5)) as bot:
         await posted(place, good, elsewhere)
-        assert f"time zone `{ZONE}` is unknown to me" in await heard(bot, "no posts to this channel")
+        assert f"time zone `{ZONE}` is unknown to me" in await next_log_line(bot, "no posts to this channel")
         status = await place.status(good)
         assert f"time zone `{ZONE}` is unknown to me. Choose another one with `/weekly subscribe`." in status
         answer = await place.server.interact(bad, "weekly subscribe", {"timezone": "UTC"})

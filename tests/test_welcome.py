@@ -25,7 +25,7 @@ class Place(places.Place):
     welcome: Welcome
 
     async def greet(self) -> None:
-        await self.has_heard()
+        await self.receive_events()
         await self.welcome.greet(self.known)
 
     def greetings(self) -> list[str]:

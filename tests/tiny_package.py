@@ -1,4 +1,4 @@
-"""A package made on the spot, and a topic about it: what `weekbot content test` does, without the package index."""
+"""A package built for a test, and a topic about it, so that `weekbot content test` needs no package index."""
 
 from pathlib import Path
 from zipfile import ZipFile
@@ -82,7 +82,7 @@ TRACKS = "tracks: {everything: {title: Everything, summary: All., topics: [tiny]
 
 
 def write_wheel(folder: Path, version: str = "1.2.0", metadata: str = METADATA) -> None:
-    """A wheel of `tiny_package` with one function, `greet`."""
+    """Write a wheel of `tiny_package` with one function, `greet`."""
     folder.mkdir(exist_ok=True)
     info = f"tiny_package-{version}.dist-info"
     files = {
@@ -97,7 +97,7 @@ def write_wheel(folder: Path, version: str = "1.2.0", metadata: str = METADATA) 
 
 
 def topic(example: str, output: str | None = None, *, facts: str = "", language: str = "python") -> str:
-    """A topic about the package, as its file has it."""
+    """Return the text of a topic file about the package."""
     block = "" if output is None else f"```text\n{output}\n```\n\n"
     return TOPIC.format(facts=facts, example=example, output=block, language=language)
 
@@ -105,7 +105,7 @@ def topic(example: str, output: str | None = None, *, facts: str = "", language:
 def write_content(
     folder: Path, example: str, output: str | None = None, *, facts: str = "", language: str = "python"
 ) -> Path:
-    """A content folder whose one topic is about the package; its file."""
+    """Write a content folder whose only topic is about the package, and return the topic's file."""
     path = folder / "topics" / "tiny.md"
     path.parent.mkdir(parents=True)
     path.write_text(topic(example, output, facts=facts, language=language), "utf-8")

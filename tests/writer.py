@@ -1,4 +1,4 @@
-"""Writes many rows in one statement, again and again, until it is stopped: `python writer.py URL NAME`."""
+"""Write many rows in one statement, repeatedly, until stopped: `python writer.py URL NAME`."""
 
 import asyncio
 import sys
@@ -10,13 +10,15 @@ from weekbot.db import postgresql
 from weekbot.db.database import Database
 from weekbot.db.tables import metadata_entries
 
-PAUSE_SECONDS = 1  # in the midst of a transaction, at most
+PAUSE_SECONDS = 1  # the maximum within a transaction
 ROWS = 500
-_AGAIN = update(metadata_entries).where(metadata_entries.c.name == bindparam("_name")).values(value=bindparam("_value"))
+_UPDATE = (
+    update(metadata_entries).where(metadata_entries.c.name == bindparam("_name")).values(value=bindparam("_value"))
+)
 
 
 async def write(url: str, name: str) -> None:
-    """A line on stdout tells when it is in the midst of it."""
+    """Write rows; a line on stdout announces the start."""
     postgresql.IDLE_IN_TRANSACTION_SECONDS = PAUSE_SECONDS
     async with Database(url) as database:
         async with database.write() as connection:
@@ -25,7 +27,7 @@ async def write(url: str, name: str) -> None:
         sys.stdout.flush()
         for number in count():
             async with database.write() as connection:
-                await connection.execute(_AGAIN, [{"_name": name, "_value": str(number)}] * ROWS)
+                await connection.execute(_UPDATE, [{"_name": name, "_value": str(number)}] * ROWS)
 
 
 if __name__ == "__main__":

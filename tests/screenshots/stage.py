@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fakes import FakeClock
-from locales import speaks
+from locales import set_locale
 from screenshots.scenes import Scene, Shown
 from simulation import Simulation, simulated
 
@@ -17,6 +17,6 @@ async def played(scene: Scene) -> AsyncIterator[tuple[Simulation, Shown]]:
         async with simulated(Path(folder), FakeClock()) as simulation:
             simulation.env.backend.bot_user.name = "weekbot"
             for person in (simulation.member, simulation.moderator):
-                speaks(simulation.env, person, scene.locale)
-            await simulation.has_system_channel(simulation.other)
+                set_locale(simulation.env, person, scene.locale)
+            await simulation.set_system_channel(simulation.other)
             yield simulation, await scene.act(simulation)

@@ -1,4 +1,4 @@
-"""A database with something in every table."""
+"""Sample rows in every table of a database."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from weekbot.store.members import Members
 from weekbot.store.metadata import Metadata
 
 
-async def furnish(url: str, library: Library, clock: FakeClock) -> None:
+async def insert_sample_data(url: str, library: Library, clock: FakeClock) -> None:
     bot = Bot(url, library, clock)
     await bot.subscribe(21, pin=True, thread=True, ping_role_id=10**18)
     other = await bot.subscribe(22, start_topic="flask")

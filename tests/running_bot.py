@@ -1,4 +1,4 @@
-"""The whole bot over the loopback Discord, in one server with one channel, to be asked things."""
+"""The whole bot over the loopback Discord, in one server with one channel."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,22 +24,22 @@ class Place:
     app: App
 
     async def post(self) -> Message:
-        """A weekly post, with its buttons."""
+        """Subscribe the channel, and return a weekly post with its buttons."""
         await self.server.interact(self.channel, "weekly subscribe", {"track": "web"})
         await self.server.interact(self.channel, "weekly post")
         [post] = [each for each in self.channel.history() if "This week" in each.text]
         return post
 
     async def panel(self) -> Interaction:
-        """The status panel, on the channel's page."""
+        """Return the status panel, opened on the channel's page."""
         shown = await self.server.interact(self.channel, "weekly status")
         await self.server.click(shown, custom_ids.manage(self.channel.id))
         return shown
 
 
 @asynccontextmanager
-async def answering(folder: Path, permissions: int = BOT_DEFAULT) -> AsyncIterator[Place]:
-    """The bot has these permissions in the server. What its Discord can't answer fails the test."""
+async def running_bot(folder: Path, permissions: int = BOT_DEFAULT) -> AsyncIterator[Place]:
+    """Run the bot with these permissions in the server; a request that its Discord doesn't know fails the test."""
     settings = Settings(database_url=f"sqlite:///{folder / 'weekbot.db'}", content_dir=CONTENT)
     async with DiscordServer() as server:
         server.changes.timeout = 5

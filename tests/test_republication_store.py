@@ -1,4 +1,4 @@
-"""The copies of a topic, on both kinds of database: what they show, and in which form."""
+"""The republication queue in the database: the versions and forms of a topic's posts."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +22,8 @@ from weekbot.store.subscriptions import Subscriptions
 LEASE = timedelta(seconds=15)
 
 
-async def sent(database: Database, channel_id: int, version: str | None, form: PostForm | None) -> Delivery:
-    """A post of Flask, as it was recorded."""
+async def record_post(database: Database, channel_id: int, version: str | None, form: PostForm | None) -> Delivery:
+    """Record a post of Flask, and return its delivery."""
 
     def build(current: Subscription | None, timezone: str) -> Subscription:
         return subscription_rules.subscribe(current, GUILD, channel_id, timezone, Choices(), MONDAY)
@@ -39,34 +39,34 @@ async def sent(database: Database, channel_id: int, version: str | None, form: P
 
 
 @pytest.mark.parametrize("form", PostForm)
-async def test_the_form_of_a_post_is_kept_with_its_delivery(database: Database, form: PostForm) -> None:
-    recorded = await sent(database, CHANNEL, "v1", form)
+async def test_the_form_of_a_post_is_stored_with_its_delivery(database: Database, form: PostForm) -> None:
+    recorded = await record_post(database, CHANNEL, "v1", form)
     assert (recorded.form, recorded.known_form) == (form, form)
     async with database.read() as connection:
         assert await connection.scalar(select(deliveries.c.form)) == form.value
 
 
-async def test_copies_of_either_form_are_counted_marked_and_taken_with_their_form(database: Database) -> None:
-    components = await sent(database, CHANNEL, "old components", PostForm.COMPONENTS)
-    embed = await sent(database, OTHER, "old embed", PostForm.EMBED)
-    copies, versions = Republication(database), {"new components", "new embed"}
-    assert await copies.count({"flask"}, versions) == PostCounts(current=0, outdated=2, waiting=0)
-    assert await copies.enqueue_outdated({"flask"}, versions, SLOT) == 2
-    claimed = {delivery.id: delivery for delivery in await copies.claim(SLOT, LEASE, 10)}
+async def test_posts_of_either_form_are_counted_enqueued_and_claimed_with_their_form(database: Database) -> None:
+    components = await record_post(database, CHANNEL, "old components", PostForm.COMPONENTS)
+    embed = await record_post(database, OTHER, "old embed", PostForm.EMBED)
+    republication, versions = Republication(database), {"new components", "new embed"}
+    assert await republication.count({"flask"}, versions) == PostCounts(current=0, outdated=2, waiting=0)
+    assert await republication.enqueue_outdated({"flask"}, versions, SLOT) == 2
+    claimed = {delivery.id: delivery for delivery in await republication.claim(SLOT, LEASE, 10)}
     assert {id_: delivery.form for id_, delivery in claimed.items()} == {
         components.id: PostForm.COMPONENTS,
         embed.id: PostForm.EMBED,
     }
-    await copies.record_edit(claimed[components.id], "new components")
-    await copies.record_edit(claimed[embed.id], "new embed")
-    assert await copies.count({"flask"}, versions) == PostCounts(current=2, outdated=0, waiting=0)
+    await republication.record_edit(claimed[components.id], "new components")
+    await republication.record_edit(claimed[embed.id], "new embed")
+    assert await republication.count({"flask"}, versions) == PostCounts(current=2, outdated=0, waiting=0)
     again = await Deliveries(database).get(embed.id)
     assert again is not None
     assert (again.version, again.form) == ("new embed", PostForm.EMBED)
 
 
-def before_forms(connection: Connection) -> None:
-    """The schema of the version before, with a post of it that has a version, and one that was found."""
+def upgrade_to_0009(connection: Connection) -> None:
+    """Create the schema before forms, with a post that has a version and one that was found in the history."""
     upgrade(connection, "0009")
     old = MetaData()
     old.reflect(connection)
@@ -103,13 +103,13 @@ def before_forms(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_a_post_of_an_earlier_version_is_made_of_components(tmp_path: Path, kind: str) -> None:
-    """A message that was found has an unknown version, and may have been posted by a later version."""
+async def test_a_post_of_an_earlier_version_has_components(tmp_path: Path, kind: str) -> None:
+    """The form of a found message is unknown, because a later version may have posted it."""
     with empty_database_url(kind, tmp_path) as url:
         database = Database(url)
         try:
             async with database.write() as connection:
-                await connection.run_sync(before_forms)
+                await connection.run_sync(upgrade_to_0009)
             await database.upgrade()
             posted, found = [await Deliveries(database).get(id_) for id_ in ("posted", "found")]
         finally:

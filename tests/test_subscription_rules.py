@@ -1,4 +1,4 @@
-"""What moderators do to a subscription, as pure changes."""
+"""Changes to subscriptions: subscribing, changing options, pausing, resetting, choosing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +27,7 @@ WEEK = timedelta(weeks=1)
 SLOT = MONDAY + timedelta(hours=1)
 AFTER_SLOT = MONDAY + timedelta(hours=2)
 
-EVERYTHING_GIVEN = Choices("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
+ALL_CHOICES = Choices("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
 OPTIONS = Options("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
 
 Edit = Callable[[Subscription], Subscription]
@@ -38,12 +38,12 @@ def subscribed(current: Subscription | None, now: datetime = MONDAY, zone: str =
 
 
 def new(zone: str = "UTC", **given: Any) -> Subscription:
-    """A subscription as the store has it after it was put."""
+    """Return a new subscription with an id, as the database returns it."""
     return replace(subscribed(None, zone=zone, **given), id=1)
 
 
-def posted(subscription: Subscription) -> Subscription:
-    """As it is after its slot was claimed."""
+def after_claim(subscription: Subscription) -> Subscription:
+    """Return the subscription after its slot was claimed."""
     slot = subscription.next_slot
     return replace(subscription, last_slot=slot, next_slot=next_slot(subscription.weekly, slot.instant, slot))
 
@@ -62,19 +62,19 @@ def test_a_new_subscription_posts_everything_on_mondays_at_nine() -> None:
     assert subscription.next_slot.instant == datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
-def test_a_new_subscription_follows_the_servers_zone() -> None:
+def test_a_new_subscription_uses_the_servers_time_zone() -> None:
     assert subscribed(None, zone="America/New_York").next_slot.instant == datetime(2026, 11, 23, 14, tzinfo=UTC)
 
 
-def test_a_zone_of_its_own_wins_over_the_servers() -> None:
+def test_a_channels_time_zone_overrides_the_servers() -> None:
     subscription = subscribed(None, zone="America/New_York", timezone="Europe/Berlin")
 
-    # 09:00 in Berlin has just come, so the first post is next week's.
+    # It's 09:00 in Berlin, so the first post is next week.
     assert subscription.next_slot.instant == datetime(2026, 11, 30, 8, tzinfo=UTC)
 
 
-def test_everything_that_is_given_is_taken() -> None:
-    assert subscribe(None, GUILD, CHANNEL, "UTC", EVERYTHING_GIVEN, MONDAY).options == OPTIONS
+def test_every_given_option_is_applied() -> None:
+    assert subscribe(None, GUILD, CHANNEL, "UTC", ALL_CHOICES, MONDAY).options == OPTIONS
 
 
 # Changing
@@ -94,7 +94,7 @@ def test_everything_that_is_given_is_taken() -> None:
         ("start_topic", "flask"),
     ],
 )
-def test_subscribing_again_changes_just_the_option_given(name: str, value: Any) -> None:
+def test_subscribing_again_changes_only_the_given_option(name: str, value: Any) -> None:
     current = replace(new(), options=OPTIONS)
 
     changed = subscribed(current, **{name: value})
@@ -105,8 +105,8 @@ def test_subscribing_again_changes_just_the_option_given(name: str, value: Any) 
 
 
 @pytest.mark.parametrize("given", [{"track": "web"}, {"ping_role_id": 77}, {"pin": True}], ids=str)
-def test_what_is_no_matter_of_time_moves_no_slot(given: dict[str, Any]) -> None:
-    current = posted(new())
+def test_options_unrelated_to_time_move_no_slot(given: dict[str, Any]) -> None:
+    current = after_claim(new())
 
     changed = subscribed(current, SLOT + timedelta(days=3), **given)
 
@@ -114,7 +114,7 @@ def test_what_is_no_matter_of_time_moves_no_slot(given: dict[str, Any]) -> None:
 
 
 def test_subscribing_again_with_nothing_changes_nothing() -> None:
-    current = posted(new(weekday=2, timezone="Asia/Tokyo"))
+    current = after_claim(new(weekday=2, timezone="Asia/Tokyo"))
 
     assert subscribed(current, SLOT + timedelta(days=3)) == current
 
@@ -126,8 +126,8 @@ def test_a_new_time_moves_the_slot() -> None:
 
 
 @pytest.mark.parametrize("given", [{"weekday": 4}, {"at": time(18)}, {"timezone": "America/New_York"}], ids=str)
-def test_a_new_time_makes_no_second_slot_in_a_week_that_had_its_own(given: dict[str, Any]) -> None:
-    current = posted(new())
+def test_a_new_time_makes_no_second_slot_in_a_week(given: dict[str, Any]) -> None:
+    current = after_claim(new())
 
     changed = subscribed(current, AFTER_SLOT, **given)
 
@@ -138,18 +138,18 @@ def test_a_new_time_makes_no_second_slot_in_a_week_that_had_its_own(given: dict[
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        # A Sunday of UTC's that is Tokyo's Monday; a Monday of UTC's that is New York's Sunday.
+        # A Sunday in UTC that is Monday in Tokyo; a Monday in UTC that is Sunday in New York.
         ({"weekday": 6, "at": time(23, 30)}, {"weekday": 2, "timezone": "Asia/Tokyo"}),
         ({"weekday": 0, "at": time(0, 30)}, {"weekday": 2, "timezone": "America/New_York"}),
-        # Tokyo's next Monday is still a Sunday of UTC's.
+        # The next Monday in Tokyo is still Sunday in UTC.
         ({"weekday": 0, "at": time(9)}, {"weekday": 0, "at": time(0, 30), "timezone": "Asia/Tokyo"}),
     ],
     ids=["from a Sunday", "from a Monday", "to a Monday"],
 )
-def test_a_move_across_the_end_of_the_week_makes_no_second_post_in_a_week_of_either_zone(
+def test_a_move_across_the_end_of_the_week_makes_no_second_post_in_either_time_zone(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    current = posted(new(**before))
+    current = after_claim(new(**before))
     assert current.last_slot is not None
 
     changed = subscribed(current, current.last_slot.instant + timedelta(minutes=1), **after)
@@ -161,34 +161,34 @@ def test_a_move_across_the_end_of_the_week_makes_no_second_post_in_a_week_of_eit
 @pytest.mark.parametrize(
     "given", [{"weekday": 4}, {"at": time(18)}, {"timezone": "America/New_York"}, {"start_topic": "flask"}], ids=str
 )
-def test_an_edit_while_a_slot_is_due_keeps_the_due_slot(given: dict[str, Any]) -> None:
+def test_a_change_keeps_a_due_slot(given: dict[str, Any]) -> None:
     current = new()
 
     assert subscribed(current, AFTER_SLOT, **given).next_slot == current.next_slot
 
 
-def test_an_edit_of_a_paused_subscription_leaves_no_slot_in_the_past() -> None:
+def test_a_change_of_a_paused_subscription_leaves_no_slot_in_the_past() -> None:
     current = pause(new())
 
     assert subscribed(current, AFTER_SLOT, at=time(18)).next_slot.instant == datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
-def test_an_edit_gives_a_blocked_channel_another_chance() -> None:
+def test_a_change_unblocks_a_channel() -> None:
     assert subscribed(replace(new(), blocked="the channel is gone")).blocked is None
 
 
-def test_an_edit_forgets_a_warning_as_it_may_have_put_right_what_was_wrong() -> None:
+def test_a_change_clears_a_warning() -> None:
     assert subscribed(replace(new(), warning="the role to ping is gone"), ping_role_id=78).warning is None
 
 
 @pytest.mark.parametrize(
     "edit", [pause, unsubscribe, lambda current: choose(current, "flask")], ids=["pause", "unsubscribe", "choose"]
 )
-def test_what_puts_nothing_right_keeps_a_warning(edit: Edit) -> None:
+def test_other_changes_keep_a_warning(edit: Edit) -> None:
     assert edit(replace(new(), warning="the role to ping is gone")).warning == "the role to ping is gone"
 
 
-def test_an_edit_leaves_a_pause_and_a_choice_alone() -> None:
+def test_a_change_keeps_a_pause_and_a_choice() -> None:
     current = choose(pause(new()), "dash")
 
     changed = subscribed(current, pin=True)
@@ -197,31 +197,33 @@ def test_an_edit_leaves_a_pause_and_a_choice_alone() -> None:
     assert changed.chosen_topic == "dash"
 
 
-def test_a_start_begins_a_new_round_with_it() -> None:
+def test_a_start_topic_begins_a_new_round() -> None:
     changed = subscribed(choose(replace(new(), round=4), "dash"), start_topic="flask")
 
     assert (changed.round, changed.options.start_topic, changed.chosen_topic) == (5, "flask", None)
 
 
-def test_the_same_start_given_again_begins_again() -> None:
+def test_the_same_start_topic_begins_another_round() -> None:
     assert subscribed(new(start_topic="flask"), start_topic="flask").round == 2
 
 
-def test_an_edit_without_a_start_stays_in_its_round() -> None:
+def test_a_change_without_a_start_topic_keeps_the_round() -> None:
     assert subscribed(new(start_topic="flask"), at=time(18)).round == 1
 
 
-# Ending and coming back
+# Unsubscribing and resubscribing
 
 
-def test_unsubscribing_keeps_all_that_is_known() -> None:
-    current = posted(new(weekday=2, pin=True))
+def test_unsubscribing_keeps_all_data() -> None:
+    current = after_claim(new(weekday=2, pin=True))
 
     assert unsubscribe(current) == replace(current, active=False)
 
 
-def test_coming_back_goes_on_with_the_round_and_the_options_the_channel_had() -> None:
-    before = replace(posted(new(weekday=0, pin=True, start_topic="flask")), blocked="no access", warning="no access")
+def test_resubscribing_continues_with_the_previous_round_and_options() -> None:
+    before = replace(
+        after_claim(new(weekday=0, pin=True, start_topic="flask")), blocked="no access", warning="no access"
+    )
     before = choose(before, "dash")
     ended = unsubscribe(pause(before))
 
@@ -234,36 +236,36 @@ def test_coming_back_goes_on_with_the_round_and_the_options_the_channel_had() ->
     assert (back.id, back.last_slot) == (ended.id, ended.last_slot)
 
 
-def test_coming_back_with_a_topic_to_start_with_begins_anew() -> None:
-    ended = unsubscribe(choose(posted(new(pin=True)), "dash"))
+def test_resubscribing_with_a_start_topic_begins_a_new_round() -> None:
+    ended = unsubscribe(choose(after_claim(new(pin=True)), "dash"))
     back = subscribed(ended, AFTER_SLOT, start_topic="flask")
     assert (back.round, back.chosen_topic, back.options.start_topic) == (ended.round + 1, None, "flask")
     assert back.options.pin
 
 
-def test_coming_back_just_after_the_slot_with_another_time_posts_at_that_time() -> None:
+def test_resubscribing_just_after_the_slot_with_another_time_posts_at_that_time() -> None:
     ended = unsubscribe(new())
     back = subscribed(ended, SLOT + timedelta(minutes=3), at=time(18))
     assert back.next_slot.instant == datetime(2026, 11, 23, 18, tzinfo=UTC)
     assert subscribed(ended, SLOT + timedelta(minutes=3)).next_slot.instant == SLOT
 
 
-def test_leaving_and_coming_back_makes_no_second_post_in_the_week() -> None:
-    ended = unsubscribe(posted(new()))
+def test_resubscribing_makes_no_second_post_in_the_week() -> None:
+    ended = unsubscribe(after_claim(new()))
 
     back = subscribed(ended, AFTER_SLOT, weekday=5)
 
     assert back.next_slot.instant == datetime(2026, 12, 5, 9, tzinfo=UTC)
 
 
-def test_coming_back_before_the_weeks_post_has_it_this_week() -> None:
+def test_resubscribing_before_the_weeks_post_keeps_a_post_this_week() -> None:
     ended = unsubscribe(new())
 
     assert subscribed(ended, AFTER_SLOT, weekday=5).next_slot.instant == datetime(2026, 11, 28, 9, tzinfo=UTC)
 
 
-def test_coming_back_after_months_leaves_no_slot_in_the_past() -> None:
-    ended = unsubscribe(posted(new()))
+def test_resubscribing_after_months_leaves_no_slot_in_the_past() -> None:
+    ended = unsubscribe(after_claim(new()))
 
     assert subscribed(ended, MONDAY + 20 * WEEK).next_slot.instant == SLOT + 20 * WEEK
 
@@ -281,64 +283,64 @@ def test_a_pause_keeps_everything_but_posts_nothing() -> None:
     assert not paused.is_due(SLOT)
 
 
-def test_pausing_twice_is_one_pause() -> None:
+def test_a_second_pause_changes_nothing() -> None:
     assert pause(pause(new())) == pause(new())
 
 
-def test_resuming_goes_on_with_the_next_slot_and_not_with_those_that_passed() -> None:
-    resumed = resume(pause(posted(new())), SLOT + 5 * WEEK)
+def test_resuming_continues_with_the_next_slot_and_skips_past_ones() -> None:
+    resumed = resume(pause(after_claim(new())), SLOT + 5 * WEEK)
 
     assert not resumed.paused
     assert resumed.round == 1
     assert resumed.next_slot.instant == SLOT + 6 * WEEK
 
 
-def test_a_pause_that_no_slot_fell_into_changes_nothing() -> None:
-    current = posted(new())
+def test_a_pause_without_a_slot_changes_nothing() -> None:
+    current = after_claim(new())
 
     assert resume(pause(current), SLOT + timedelta(days=3)) == current
 
 
 def test_pausing_and_resuming_makes_no_second_post_in_the_week() -> None:
-    current = posted(new(at=time(9)))
+    current = after_claim(new(at=time(9)))
 
     assert resume(pause(subscribed(current, AFTER_SLOT, weekday=6)), AFTER_SLOT).next_slot.instant == datetime(
         2026, 12, 6, 9, tzinfo=UTC
     )
 
 
-def test_what_is_repeated_changes_nothing_more() -> None:
+def test_repeated_changes_are_idempotent() -> None:
     running = new()
     assert resume(running, MONDAY) == running
     assert pause(pause(running)) == pause(running)
     assert unsubscribe(unsubscribe(running)) == unsubscribe(running)
 
 
-# Unsetting
+# Resetting
 
 
 @pytest.mark.parametrize(
     ("option", "field"), [("ping", "ping_role_id"), ("timezone", "timezone"), ("start", "start_topic")]
 )
-def test_an_option_that_was_set_can_be_unset_and_the_channel_keeps_its_place(option: str, field: str) -> None:
-    before = posted(new(timezone="Asia/Tokyo", ping_role_id=77, start_topic="django", pin=True))
+def test_an_option_can_be_reset_within_the_round(option: str, field: str) -> None:
+    before = after_claim(new(timezone="Asia/Tokyo", ping_role_id=77, start_topic="django", pin=True))
     unset = reset(before, option, AFTER_SLOT)
     expected: dict[str, Any] = {field: None}
     assert unset.options == replace(before.options, **expected)
     assert (unset.round, unset.last_slot, unset.chosen_topic) == (before.round, before.last_slot, None)
 
 
-def test_a_channel_without_a_time_zone_of_its_own_follows_the_servers_again() -> None:
+def test_a_channel_without_a_time_zone_uses_the_servers_again() -> None:
     before = replace(new(timezone="Asia/Tokyo"), guild_timezone="America/New_York")
     unset = reset(before, "timezone", MONDAY)
     assert unset.next_slot.instant == datetime(2026, 11, 23, 14, tzinfo=UTC)
 
 
-def test_a_chosen_topic_can_be_given_up() -> None:
+def test_a_chosen_topic_can_be_reset() -> None:
     assert reset(choose(new(), "dash"), "next", MONDAY) == new()
 
 
-def test_a_stored_time_zone_that_is_unknown_can_be_unset() -> None:
+def test_an_unknown_stored_time_zone_can_be_reset() -> None:
     unknown = Unreadable("timezone", "Mars/Olympus", OWN_ZONE)
     broken = replace(new(), unreadable=(unknown,))
     assert reset(broken, "timezone", MONDAY) == new()
@@ -348,7 +350,7 @@ def test_a_stored_time_zone_that_is_unknown_can_be_unset() -> None:
         reset(replace(broken, guild_timezone="Mars/Olympus"), "timezone", MONDAY)
 
 
-def test_a_start_that_is_repeated_before_the_round_went_on_begins_no_other_round() -> None:
+def test_a_repeated_start_topic_begins_no_other_round_if_the_round_has_just_begun() -> None:
     current = new(start_topic="flask")
     again = subscribe(current, GUILD, CHANNEL, "UTC", Choices(start_topic="flask"), MONDAY, round_just_begun=True)
     assert again == current
@@ -357,23 +359,23 @@ def test_a_start_that_is_repeated_before_the_round_went_on_begins_no_other_round
         assert (anew.round, anew.chosen_topic) == (changed.round + 1, None)
 
 
-def ended_and_begun_again(current: Subscription, now: datetime) -> Subscription:
+def unsubscribe_and_resubscribe(current: Subscription, now: datetime) -> Subscription:
     return subscribed(unsubscribe(current), now)
 
 
-def paused_and_resumed(current: Subscription, now: datetime) -> Subscription:
+def pause_and_resume(current: Subscription, now: datetime) -> Subscription:
     return resume(pause(current), now)
 
 
-ROUND_TRIPS = pytest.mark.parametrize("there_and_back", [paused_and_resumed, ended_and_begun_again])
+ROUND_TRIPS = pytest.mark.parametrize("round_trip", [pause_and_resume, unsubscribe_and_resubscribe])
 
 
 @ROUND_TRIPS
 @pytest.mark.parametrize("since_slot", [timedelta(), timedelta(seconds=30), timedelta(minutes=4)], ids=str)
-def test_a_slot_that_has_just_come_is_kept(
-    there_and_back: Callable[[Subscription, datetime], Subscription], since_slot: timedelta
+def test_a_slot_that_is_just_due_is_kept(
+    round_trip: Callable[[Subscription, datetime], Subscription], since_slot: timedelta
 ) -> None:
-    back = there_and_back(new(), SLOT + since_slot)
+    back = round_trip(new(), SLOT + since_slot)
 
     assert back.next_slot.instant == SLOT
     assert back.is_due(SLOT + since_slot)
@@ -381,22 +383,22 @@ def test_a_slot_that_has_just_come_is_kept(
 
 @ROUND_TRIPS
 def test_a_slot_that_was_claimed_is_not_kept(
-    there_and_back: Callable[[Subscription, datetime], Subscription],
+    round_trip: Callable[[Subscription, datetime], Subscription],
 ) -> None:
-    assert there_and_back(posted(new()), SLOT + timedelta(seconds=30)).next_slot.instant == SLOT + WEEK
+    assert round_trip(after_claim(new()), SLOT + timedelta(seconds=30)).next_slot.instant == SLOT + WEEK
 
 
 @ROUND_TRIPS
 def test_a_slot_that_passed_long_before_is_not_kept(
-    there_and_back: Callable[[Subscription, datetime], Subscription],
+    round_trip: Callable[[Subscription, datetime], Subscription],
 ) -> None:
-    assert there_and_back(new(), SLOT + timedelta(minutes=5)).next_slot.instant == SLOT + WEEK
+    assert round_trip(new(), SLOT + timedelta(minutes=5)).next_slot.instant == SLOT + WEEK
 
 
 # Choosing
 
 
-def test_a_chosen_topic_is_the_next_and_the_last_choice_counts() -> None:
+def test_the_last_chosen_topic_is_next() -> None:
     assert choose(choose(new(), "dash"), "flask") == replace(new(), chosen_topic="flask")
 
 
@@ -413,6 +415,6 @@ def test_a_chosen_topic_is_the_next_and_the_last_choice_counts() -> None:
     ],
     ids=["pause", "resume", "choose", "reset"],
 )
-def test_a_subscription_that_ended_can_only_be_begun_again(edit: Edit) -> None:
+def test_an_unsubscribed_channel_cannot_be_changed(edit: Edit) -> None:
     with pytest.raises(NotSubscribedError, match="This channel has no weekly topic"):
         edit(unsubscribe(pause(new())))

@@ -1,4 +1,4 @@
-"""Every command and button that changes something, each in a server of its own at the loopback Discord."""
+"""Every command and button that changes something, each in its own server of the loopback Discord."""
 
 import asyncio
 import sqlite3
@@ -31,12 +31,12 @@ VARIES = {
     *("subscription_id", "guild_id", "channel_id", "ordinal", "message_id", "message_channel_id", "version"),
     *("slot", "retry_at", "first_attempt_at", "attempt_at", "sent_at", "check_at", "last_slot"),
 }
-"""Columns that differ from one server, or from one moment, to the other."""
+"""Columns whose values depend on the server or on the time."""
 
 
 @dataclass
 class Place:
-    """A server with a channel of its own, in which one thing is changed."""
+    """A server with its own channel, for one change."""
 
     server: DiscordServer
     app: App
@@ -46,16 +46,16 @@ class Place:
     def use(self, command: str, **options: Any) -> Interaction:
         return self.server.invoke(self.channel, command, options)
 
-    async def used(self, command: str, **options: Any) -> Interaction:
+    async def use_and_wait(self, command: str, **options: Any) -> Interaction:
         return await self.server.interact(self.channel, command, options)
 
     async def message(self) -> Message:
-        """The channel's post."""
+        """Return the channel's post."""
         [post] = [each for each in self.channel.history() if "This week" in each.text]
         return post
 
     async def state(self) -> dict[str, Any]:
-        """All that a use could have changed, without what differs from server to server."""
+        """Return everything that a change could affect, without values that differ between servers."""
         async with self.app.repositories.subscriptions._database.read() as connection:
             rows = [await self._rows(connection, table) for table in LEDGER]
             settings = await connection.execute(select(guilds).where(guilds.c.guild_id == self.guild.id))
@@ -87,7 +87,7 @@ Given: TypeAlias = Callable[[Place], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Change:
-    """Something that is changed by a command or a press; `given` brings about what it starts from."""
+    """A change by a command or a button; `given` sets up its initial state."""
 
     name: str
     use: Uses
@@ -99,22 +99,22 @@ async def nothing(_: Place) -> None:
 
 
 async def subscribed(place: Place) -> None:
-    await place.used("weekly subscribe", track="web", start="flask")
+    await place.use_and_wait("weekly subscribe", track="web", start="flask")
 
 
 async def paused(place: Place) -> None:
     await subscribed(place)
-    await place.used("weekly pause")
+    await place.use_and_wait("weekly pause")
 
 
 async def chosen(place: Place) -> None:
     await subscribed(place)
-    await place.used("weekly next", topic="numpy")
+    await place.use_and_wait("weekly next", topic="numpy")
 
 
 async def posted(place: Place) -> None:
     await subscribed(place)
-    await place.used("weekly post")
+    await place.use_and_wait("weekly post")
 
 
 async def finished(place: Place) -> None:
@@ -126,8 +126,8 @@ def command(name: str, given: Given = subscribed, **options: Any) -> Change:
     return Change(f"/{name}", lambda place: place.use(name, **options), given)
 
 
-def press(custom_id: Callable[[Place], str], given: Given, name: str) -> Change:
-    """A press on a message that has the button, as an older panel or post may."""
+def press_button(custom_id: Callable[[Place], str], given: Given, name: str) -> Change:
+    """Press a button on a message that has it, as an older panel or post may."""
 
     def use(place: Place) -> Interaction:
         id_ = custom_id(place)
@@ -139,12 +139,12 @@ def press(custom_id: Callable[[Place], str], given: Given, name: str) -> Change:
     return Change(name, use, given)
 
 
-def do(action: str, given: Given, topic: str | None = None) -> Change:
-    return press(lambda place: custom_ids.action(action, place.channel.id, topic), given, f"button {action}")
+def panel_button(action: str, given: Given, topic: str | None = None) -> Change:
+    return press_button(lambda place: custom_ids.action(action, place.channel.id, topic), given, f"button {action}")
 
 
-def of_members(name: str, custom_id: str, given: Given) -> Change:
-    return press(lambda _: custom_id, given, f"button {name}")
+def member_button(name: str, custom_id: str, given: Given) -> Change:
+    return press_button(lambda _: custom_id, given, f"button {name}")
 
 
 def right_answer(place: Place) -> str:
@@ -163,28 +163,28 @@ CHANGES = [
     command("weekly reset", chosen, option="next"),
     command("weekly settings", timezone="Asia/Tokyo"),
     command("weekly follow", nothing),
-    do("post", subscribed, "flask"),
-    do("skip", subscribed, "flask"),
-    do("pause", subscribed),
-    do("resume", paused),
-    do("unsubscribe", subscribed),
-    of_members("finished", custom_ids.finished("flask"), posted),
-    of_members("unfinished", custom_ids.take_back("flask"), finished),
-    press(right_answer, posted, "button answer"),
-    of_members("forget", custom_ids.forget("yes"), finished),
+    panel_button("post", subscribed, "flask"),
+    panel_button("skip", subscribed, "flask"),
+    panel_button("pause", subscribed),
+    panel_button("resume", paused),
+    panel_button("unsubscribe", subscribed),
+    member_button("finished", custom_ids.finished("flask"), posted),
+    member_button("unfinished", custom_ids.take_back("flask"), finished),
+    press_button(right_answer, posted, "button answer"),
+    member_button("forget", custom_ids.forget("yes"), finished),
 ]
 
 
 class Discord:
-    """The loopback Discord with the bot, to which servers are added."""
+    """The loopback Discord with the bot; tests add servers to it."""
 
     def __init__(self, server: DiscordServer, app: App, path: Path) -> None:
         self.server = server
         self.app = app
         self.path = path
-        self.early: list[str] = []
-        """Writes that began before what they were made for was acknowledged."""
-        self._watched: list[Interaction] = []
+        self.early_writes: list[str] = []
+        """Writes that began before their interaction was acknowledged."""
+        self._interactions: list[Interaction] = []
 
     async def place(self, change: Change) -> Place:
         guild = self.server.add_guild(change.name, BOT_DEFAULT | Permission.MANAGE_WEBHOOKS)
@@ -195,34 +195,34 @@ class Discord:
         return place
 
     def watch(self, interaction: Interaction) -> Interaction:
-        """Nothing may be written before it is acknowledged."""
-        self._watched.append(interaction)
+        """Record a write that begins before the interaction is acknowledged."""
+        self._interactions.append(interaction)
         return interaction
 
     def unwatch(self, interaction: Interaction) -> None:
-        self._watched.remove(interaction)
+        self._interactions.remove(interaction)
 
-    def writes(self) -> None:
+    def record_write(self) -> None:
         writer = get_contextvars().get("interaction")
-        unacknowledged = (each for each in self._watched if each.acknowledged is None)
-        self.early += [f"{each.event['data']}" for each in unacknowledged if each.id == writer]
+        unacknowledged = (each for each in self._interactions if each.acknowledged is None)
+        self.early_writes += [f"{each.event['data']}" for each in unacknowledged if each.id == writer]
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
-        """Another program holds SQLite's write lock."""
+        """Hold SQLite's write lock, as another program would."""
         with closing(sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)) as other:
             await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
 
-    async def answered(self, *interactions: Interaction) -> None:
+    async def wait_until_answered(self, *interactions: Interaction) -> None:
         for each in interactions:
             await self.server.until(lambda each=each: each.answered, f"an answer to {each.event['data']}")  # type: ignore[misc]
 
 
 @asynccontextmanager
 async def online(folder: Path) -> AsyncIterator[Discord]:
-    """The bot with an SQLite file in the folder, and with a channel to follow."""
+    """Run the bot with an SQLite file in the folder, and with a channel to follow."""
     path = folder / "weekbot.db"
     async with DiscordServer() as server:
         server.changes.timeout = 10

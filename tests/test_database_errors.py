@@ -1,4 +1,4 @@
-"""A database that is away, full or locked is told from a mistake of weekbot's."""
+"""Errors of an unavailable, full or locked database are distinguished from bugs in weekbot."""
 
 import sqlite3
 from pathlib import Path
@@ -26,15 +26,15 @@ async def run(database: Database, *statements: str) -> None:
 
 
 @on_postgresql
-async def test_a_session_that_is_cut_in_a_transaction(database: Database) -> None:
-    with pytest.raises(DatabaseUnavailableError) as told:
+async def test_a_terminated_session_raises_database_unavailable_error(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailableError) as error:
         await run(database, "SELECT pg_terminate_backend(pg_backend_pid())", "SELECT 1")
-    assert "terminating connection" in told.value.reason
-    assert "\n" not in told.value.reason
+    assert "terminating connection" in error.value.reason
+    assert "\n" not in error.value.reason
     await Metadata(database).put("and", "back again")
 
 
-async def test_a_server_that_is_not_there() -> None:
+async def test_an_unreachable_server_raises_database_unavailable_error() -> None:
     database = Database("postgresql://127.0.0.1:1/weekbot")
     with pytest.raises(DatabaseUnavailableError):
         await Metadata(database).get("commands")
@@ -42,44 +42,44 @@ async def test_a_server_that_is_not_there() -> None:
 
 
 @on_sqlite
-async def test_a_file_that_another_has_locked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_locked_file_raises_database_unavailable_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "_PRAGMAS", ["PRAGMA busy_timeout=50"])
     database, file = Database(url), make_url(url).database
     assert file
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DatabaseUnavailableError) as told:
+        with pytest.raises(DatabaseUnavailableError) as error:
             await Metadata(database).put("commands", "x")
         other.execute("ROLLBACK")
     other.close()
-    assert "locked" in told.value.reason
+    assert "locked" in error.value.reason
     await Metadata(database).put("commands", "x")
     await database.close()
 
 
 @on_sqlite
-async def test_a_file_that_may_not_be_written(database: Database) -> None:
-    with pytest.raises(DatabaseUnavailableError) as told:
+async def test_a_read_only_file_raises_database_unavailable_error(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailableError) as error:
         await run(database, "PRAGMA query_only = on", "DELETE FROM facts")
-    assert "readonly" in told.value.reason
+    assert "readonly" in error.value.reason
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM nowhere", "SELEKT 1", "SELECT nothing FROM facts"])
-async def test_a_mistake_stays_one(database: Database, statement: str) -> None:
+async def test_an_invalid_statement_raises_dbapi_error(database: Database, statement: str) -> None:
     with pytest.raises(DBAPIError):
         await run(database, statement)
 
 
-async def test_what_breaks_a_rule_of_the_tables_stays_a_mistake(database: Database) -> None:
+async def test_a_violated_constraint_raises_integrity_error(database: Database) -> None:
     with pytest.raises(IntegrityError):
         await run(database, *["INSERT INTO facts (name, value) VALUES ('a', 'b')"] * 2)
 
 
-# What becomes of it
+# The response
 
 
-@pytest.mark.skipif(SIMULATED_ON != "sqlite", reason="it is SQLite that is switched to reading only")
-async def test_a_member_is_told_what_to_do_and_no_incident(
+@pytest.mark.skipif(SIMULATED_ON != "sqlite", reason="makes an SQLite file read-only")
+async def test_a_member_is_asked_to_try_again_without_an_incident_id(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with simulated(tmp_path, clock) as simulation:

@@ -1,4 +1,4 @@
-"""Republisher over a real ledger, of posts in the loopback Discord: each is edited in the form that it has."""
+"""Republication of posts in the loopback Discord, with a real database: each post is edited in its own form."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ from weekbot.store.deliveries import Deliveries
 from weekbot.store.republication import Republication
 from weekbot.store.subscriptions import Subscriptions
 
-RED = "A small core for web applications, corrected."
+CORRECTED = "A small core for web applications, corrected."
 LEASE = timedelta(seconds=45)
-CORRECTION_PAUSE = timedelta(seconds=32)
+EDIT_PAUSE = timedelta(seconds=32)
 
 
 @dataclass
-class Press(places.Place):
-    """With a ledger, and a sender whose posts are recorded there."""
+class RepublicationPlace(places.Place):
+    """A place with a database in which the sender's posts are recorded."""
 
     database: Database
     library: Library
@@ -45,10 +45,10 @@ class Press(places.Place):
 
     def __post_init__(self) -> None:
         self.ledger = Deliveries(self.database)
-        self.copies = Republication(self.database)
+        self.queue = Republication(self.database)
 
-    async def switch(self, channel: Channel, **given: Any) -> Subscription:
-        """Subscribe the channel, or change what is given."""
+    async def subscribe(self, channel: Channel, **given: Any) -> Subscription:
+        """Subscribe the channel, or change the given options."""
 
         def build(current: Subscription | None, timezone: str) -> Subscription:
             return subscription_rules.subscribe(current, self.guild.id, channel.id, timezone, Choices(**given), MONDAY)
@@ -56,10 +56,10 @@ class Press(places.Place):
         return (await Subscriptions(self.database).put(self.guild.id, channel.id, build)).after
 
     async def post(self, *, publish: bool, form_recorded: bool = True, found: bool = False) -> Delivery:
-        """A post of Flask in a new channel; of one that was found in the history neither version nor form is known."""
+        """Post Flask in a new channel; a post that was `found` in the history has no recorded version or form."""
         channel = self.guild.add_announcement_channel("news")
         await self.knows(channel)
-        subscription = await self.switch(channel, publish=publish)
+        subscription = await self.subscribe(channel, publish=publish)
         delivery = await self.ledger.claim_manual(subscription, lambda *_: Plan("flask", 1), self.clock.now(), LEASE)
         assert delivery is not None
         sent = await self.sender.send(delivery, self.library.topics["flask"])
@@ -71,22 +71,22 @@ class Press(places.Place):
         [message] = self.server.messages_in(self.guild.channels[delivery.subscription.channel_id])
         return message
 
-    async def correct(self) -> int:
-        """Edit the copies of Flask that show another summary; how many there were."""
-        flask = self.library.topics["flask"].model_copy(update={"summary": RED})
+    async def republish(self) -> int:
+        """Change Flask's summary, edit its posts, and return their number."""
+        flask = self.library.topics["flask"].model_copy(update={"summary": CORRECTED})
         track = Track(slug=EVERYTHING, title="Everything", summary="All of it.", topics=("flask",))
         changed = Library([flask], [track])
-        self.corrections = Worker(
-            RepublicationHandler(lambda: changed, self.copies, self.sender, self.clock), self.clock
+        self.republication = Worker(
+            RepublicationHandler(lambda: changed, self.queue, self.sender, self.clock), self.clock
         )
-        marked = await self.copies.enqueue_outdated({"flask"}, self.cards.versions(flask), self.clock.now())
-        await self.work()
-        return marked
+        enqueued = await self.queue.enqueue_outdated({"flask"}, self.cards.versions(flask), self.clock.now())
+        await self.run_jobs()
+        return enqueued
 
-    async def work(self) -> None:
-        """Make the edits that are due."""
-        for work in list(await self.corrections.claim(100)):
-            await work
+    async def run_jobs(self) -> None:
+        """Run the due edits."""
+        for job in list(await self.republication.claim(100)):
+            await job
 
     async def recorded(self, delivery: Delivery) -> Delivery:
         found = await self.ledger.get(delivery.id)
@@ -95,11 +95,11 @@ class Press(places.Place):
 
 
 @pytest.fixture
-async def press(clock: FakeClock, database: Database, library: Library) -> AsyncIterator[Press]:
-    async with online(clock) as place:
+async def place(clock: FakeClock, database: Database, library: Library) -> AsyncIterator[RepublicationPlace]:
+    async with online(clock) as base:
         cards = RenderedPosts()
-        sender = DiscordSender(place.client, cards, custom_ids.delivered)
-        yield Press(place.server, place.guild, place.client, place.clock, database, library, cards, sender)
+        sender = DiscordSender(base.client, cards, custom_ids.delivered)
+        yield RepublicationPlace(base.server, base.guild, base.client, base.clock, database, library, cards, sender)
 
 
 POSTS: dict[str, tuple[dict[str, bool], PostForm]] = {
@@ -111,57 +111,57 @@ POSTS: dict[str, tuple[dict[str, bool], PostForm]] = {
 }
 
 
-async def test_each_copy_is_edited_in_its_own_form_whatever_publish_is_now(press: Press) -> None:
-    posts = {name: await press.post(**how) for name, (how, _) in POSTS.items()}
+async def test_each_post_is_edited_in_its_own_form_whatever_publish_is_now(place: RepublicationPlace) -> None:
+    posts = {name: await place.post(**options) for name, (options, _) in POSTS.items()}
     for delivery in posts.values():
-        channel = press.guild.channels[delivery.subscription.channel_id]
-        await press.switch(channel, publish=not delivery.subscription.options.publish)
-    before = {name: press.message(delivery).custom_ids for name, delivery in posts.items()}
-    assert await press.correct() == len(POSTS)
+        channel = place.guild.channels[delivery.subscription.channel_id]
+        await place.subscribe(channel, publish=not delivery.subscription.options.publish)
+    before = {name: place.message(delivery).custom_ids for name, delivery in posts.items()}
+    assert await place.republish() == len(POSTS)
     for name, (_, form) in POSTS.items():
-        message, recorded = press.message(posts[name]), await press.recorded(posts[name])
-        assert RED in message.text, name
+        message, recorded = place.message(posts[name]), await place.recorded(posts[name])
+        assert CORRECTED in message.text, name
         assert (Flag.COMPONENTS_V2 in message.flags) == (form is PostForm.COMPONENTS), name
         assert message.custom_ids == before[name]
         assert recorded.known_form is form, name
-    assert await press.correct() == 0
+    assert await place.republish() == 0
 
 
-async def test_a_found_copy_that_cannot_be_looked_at_is_left_for_the_next_time(press: Press) -> None:
-    delivery = await press.post(publish=True, found=True)
-    press.guild.channels[delivery.subscription.channel_id].forbid(Permission.READ_MESSAGE_HISTORY)
-    assert await press.correct() == 1
-    assert RED not in press.message(delivery).text
-    assert (await press.recorded(delivery)).version is None
-    press.guild.channels[delivery.subscription.channel_id].overwrites.clear()
-    assert await press.correct() == 1
-    assert RED in press.message(delivery).text
+async def test_an_unreadable_found_post_is_edited_by_a_later_republication(place: RepublicationPlace) -> None:
+    delivery = await place.post(publish=True, found=True)
+    place.guild.channels[delivery.subscription.channel_id].forbid(Permission.READ_MESSAGE_HISTORY)
+    assert await place.republish() == 1
+    assert CORRECTED not in place.message(delivery).text
+    assert (await place.recorded(delivery)).version is None
+    place.guild.channels[delivery.subscription.channel_id].overwrites.clear()
+    assert await place.republish() == 1
+    assert CORRECTED in place.message(delivery).text
 
 
-async def test_an_edit_whose_answer_cannot_be_read_is_repeated_more_and_more_rarely_and_then_given_up(
-    press: Press, monkeypatch: pytest.MonkeyPatch
+async def test_an_edit_with_an_unreadable_response_is_retried_with_backoff_and_then_abandoned(
+    place: RepublicationPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unreadable(*_: object) -> None:
         raise UnreadableAnswerError("KeyError")
 
-    delivery = await press.post(publish=False)
-    press.server.inject("PATCH", "/messages/", request_fault.json_body(200, {"id": None}))
-    await press.correct()
-    monkeypatch.setattr(press.sender, "edit", unreadable)
+    delivery = await place.post(publish=False)
+    place.server.inject("PATCH", "/messages/", request_fault.json_body(200, {"id": None}))
+    await place.republish()
+    monkeypatch.setattr(place.sender, "edit", unreadable)
     pauses = []
-    while next_at := await press.copies.next_at():
-        pauses.append(next_at - press.clock.now())
-        press.clock.instant = next_at
-        await press.work()
-    assert 0.75 * CORRECTION_PAUSE <= pauses[0] < 1.25 * CORRECTION_PAUSE
+    while next_at := await place.queue.next_at():
+        pauses.append(next_at - place.clock.now())
+        place.clock.instant = next_at
+        await place.run_jobs()
+    assert 0.75 * EDIT_PAUSE <= pauses[0] < 1.25 * EDIT_PAUSE
     assert all(0.75 * LONGEST <= pause <= 1.25 * LONGEST for pause in pauses[2:])
     assert len(pauses) == MAX_UNREADABLE - 1
-    recorded = await press.recorded(delivery)
+    recorded = await place.recorded(delivery)
     assert (recorded.edit_attempts, recorded.reason) == (MAX_UNREADABLE, "Discord's answer cannot be read (KeyError)")
 
 
-async def test_a_found_copy_that_was_deleted_is_done_with(press: Press) -> None:
-    delivery = await press.post(publish=True, found=True)
-    press.message(delivery).delete()
-    assert await press.correct() == 1
-    assert await press.correct() == 0
+async def test_a_deleted_found_post_is_not_enqueued_again(place: RepublicationPlace) -> None:
+    delivery = await place.post(publish=True, found=True)
+    place.message(delivery).delete()
+    assert await place.republish() == 1
+    assert await place.republish() == 0

@@ -1,7 +1,6 @@
-"""Acknowledge, then change: whatever goes wrong meanwhile, nothing is changed twice, and everyone is answered.
+"""Interactions are acknowledged before a change: whatever fails, nothing changes twice, and everyone gets a response.
 
-Each case has a server of its own, in which what a fault leaves behind is compared with what the same use leaves behind
-when all goes well.
+Each case has its own server. Its state after a fault is compared with the state after the same use without a fault.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,8 +14,8 @@ import pytest
 from discord import app_commands
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from changing import CHANGES, Change, Discord, Place, Uses, online
 from discord_server import Interaction, request_fault
+from interaction_changes import CHANGES, Change, Discord, Place, Uses, online
 from weekbot.bot import acknowledgement
 from weekbot.bot.buttons import member_buttons, panel_buttons
 from weekbot.bot.buttons.routing import BUTTONS
@@ -24,7 +23,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.db.database import Database
 
 CALLBACK, FOLLOW_UP = r"/interactions/\d+/[^/]+/callback$", r"/webhooks/\d+/"
-READING = {
+READ_ONLY = {
     *("framework", "compare", "topic current", "topic list", "topic show", "topic random", "progress", "help"),
     *("privacy export", "privacy delete", "weekly preview", "weekly status"),
 }
@@ -32,77 +31,79 @@ READING = {
 
 @pytest.fixture
 async def discord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Discord]:
-    """It notes writes that begin too early."""
+    """The bot in the loopback Discord; records writes that begin too early."""
     async with online(tmp_path) as discord:
         write = Database.write
 
         @asynccontextmanager
-        async def noted(database: Database) -> AsyncIterator[AsyncConnection]:
-            discord.writes()
+        async def recording(database: Database) -> AsyncIterator[AsyncConnection]:
+            discord.record_write()
             async with write(database) as connection:
                 yield connection
 
-        monkeypatch.setattr(Database, "write", noted)
+        monkeypatch.setattr(Database, "write", recording)
         yield discord
 
 
-# What can go wrong: each makes the same use, maybe several times, and returns the interactions that must be answered
+# Faults: each function uses the command or button, maybe several times, and returns the interactions to be answered
 
 
-async def nothing_wrong(_: Discord, place: Place, use: Uses) -> list[Interaction]:
+async def no_fault(_: Discord, place: Place, use: Uses) -> list[Interaction]:
     return [use(place)]
 
 
 async def refused_callback(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
-    """The acknowledgement comes too late; the member tries again."""
+    """The acknowledgement is too late; the member tries again."""
     before = await place.state()
     discord.server.fail_next("POST", CALLBACK, 404, {"code": 10062, "message": "Unknown interaction"})
-    refused = len(discord.server.requests)
+    requests_before = len(discord.server.requests)
     discord.unwatch(use(place))
-    await discord.server.until(lambda: any("/callback" in each.call.path for each in discord.server.requests[refused:]))
+    await discord.server.until(
+        lambda: any("/callback" in each.call.path for each in discord.server.requests[requests_before:])
+    )
     assert await place.state() == before, "changed though the acknowledgement was refused"
     return [use(place)]
 
 
 async def lost_confirmation(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
-    """Discord takes the acknowledgement, but its confirmation is lost; the member does the same again."""
+    """Discord accepts the acknowledgement, but its response is lost; the member tries again."""
     discord.server.cut_next("POST", CALLBACK, takes_effect=True)
     first = use(place)
-    await discord.answered(first)
+    await discord.wait_until_answered(first)
     return [first, use(place)]
 
 
 async def silence(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
-    """Discord takes the acknowledgement, but nothing is heard of it, and the connection stays open."""
+    """Discord accepts the acknowledgement, but never responds, and the connection stays open."""
     discord.server.inject("POST", CALLBACK, request_fault.held().carried_out())
     with patch.object(acknowledgement, "TIMEOUT_SECONDS", 0.5):
         first = use(place)
-        await discord.answered(first)
+        await discord.wait_until_answered(first)
     return [first, use(place)]
 
 
 async def no_confirmation(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
-    """Discord takes the acknowledgement, and neither it nor its repetition is confirmed."""
+    """Discord accepts the acknowledgement, but confirms neither it nor its repetition."""
     before = await place.state()
     discord.server.inject("POST", CALLBACK, request_fault.html(502).carried_out())
     discord.server.inject("POST", CALLBACK, request_fault.refusal(404, 10062))
     first = use(place)
-    await discord.answered(first)
+    await discord.wait_until_answered(first)
     assert first.text.startswith("Discord didn't confirm")
     assert await place.state() == before
     return [use(place)]
 
 
 async def lost_acknowledgement(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
-    """A proxy answers 502 although Discord took the acknowledgement."""
+    """A proxy responds with 502 although Discord accepted the acknowledgement."""
     discord.server.inject("POST", CALLBACK, request_fault.html(502).carried_out())
     first = use(place)
-    await discord.answered(first)
+    await discord.wait_until_answered(first)
     return [first, use(place)]
 
 
 async def lost_answer(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
-    """The answer that follows the acknowledgement never arrives; the member does the same again."""
+    """The response after the acknowledgement never arrives; the member tries again."""
     plan = discord.server.inject("POST|PATCH", FOLLOW_UP, request_fault.refusal(404, 10015))
     use(place)
     await discord.server.until(lambda: plan.times < 1)
@@ -112,7 +113,7 @@ async def lost_answer(discord: Discord, place: Place, use: Uses) -> list[Interac
 async def same_event_twice(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
     first = use(place)
     discord.server.replay(first)
-    await discord.answered(first)
+    await discord.wait_until_answered(first)
     discord.server.replay(first)
     return [first]
 
@@ -122,7 +123,7 @@ async def double_click(_: Discord, place: Place, use: Uses) -> list[Interaction]
 
 
 async def locked_database(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
-    """Another program holds the write lock; the member, who sees no answer, does the same again."""
+    """Another program holds the write lock; the member, who sees no response, tries again."""
     async with discord.locked():
         both = [use(place)]
         await discord.server.until(lambda: both[0].acknowledged is not None)
@@ -146,47 +147,47 @@ FAULTS = [
 Fault: TypeAlias = Callable[[Discord, Place, Uses], Awaitable[list[Interaction]]]
 
 
-async def left_by(discord: Discord, change: Change, fault: Fault) -> dict[str, Any]:
-    """The state that the use leaves behind under a fault, once everyone who waits has been answered."""
+async def state_after(discord: Discord, change: Change, fault: Fault) -> dict[str, Any]:
+    """Return the server's state after the use with a fault, when all interactions have been answered."""
     place = await discord.place(change)
-    await discord.answered(*await fault(discord, place, lambda place: discord.watch(change.use(place))))
+    await discord.wait_until_answered(*await fault(discord, place, lambda place: discord.watch(change.use(place))))
     return await place.state()
 
 
 @cache
 def expected() -> dict[str, dict[str, Any]]:
-    """By change, what it leaves behind when all goes well: filled by the first test that runs here."""
+    """The state after each change without a fault, filled by the first test that runs."""
     return {}
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_nothing_is_changed_twice_nor_before_it_is_acknowledged(discord: Discord, fault: Fault) -> None:
+async def test_nothing_changes_twice_or_before_it_is_acknowledged(discord: Discord, fault: Fault) -> None:
     wrong = {}
     for change in CHANGES:
         if change.name not in expected():
-            expected()[change.name] = await left_by(discord, change, nothing_wrong)
-        found = await left_by(discord, change, fault)
+            expected()[change.name] = await state_after(discord, change, no_fault)
+        found = await state_after(discord, change, fault)
         if found != expected()[change.name]:
             wrong[change.name] = (found, expected()[change.name])
     assert wrong == {}
-    assert discord.early == []
+    assert discord.early_writes == []
 
 
-# Nothing is left out
+# Completeness
 
 
-async def test_every_command_is_known_to_change_something_or_only_to_read(discord: Discord) -> None:
+async def test_every_command_is_listed_as_a_change_or_as_read_only(discord: Discord) -> None:
     found = {
         each.qualified_name
         for each in discord.app.registration.tree.walk_commands()
         if isinstance(each, app_commands.Command)
     }
-    assert found == READING | {each.name[1:] for each in CHANGES if each.name.startswith("/")}
+    assert found == READ_ONLY | {each.name[1:] for each in CHANGES if each.name.startswith("/")}
 
 
-def test_every_button_that_changes_something_is_tried() -> None:
+def test_every_button_that_changes_something_is_tested() -> None:
     changing = {each.template for each in BUTTONS if each.changes}
     assert changing == {each.template for each in member_buttons.BUTTONS} - {custom_ids.QUIZ} | {custom_ids.ACTION}
     actions = {*panel_buttons.ACTIONS, *panel_buttons.ACTIONS_ON_NEXT}
