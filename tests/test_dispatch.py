@@ -251,6 +251,19 @@ def test_a_tick_during_a_tick_does_nothing() -> None:
     assert simulated(ticks()) == 100
 
 
+def test_two_wakes_at_once_start_one_run() -> None:
+    async def runs() -> int:
+        runner = dispatcher(Requests(0))
+        before = len(asyncio.all_tasks())
+        runner.wake()
+        runner.wake()
+        started = len(asyncio.all_tasks()) - before
+        await runner.stop()
+        return started
+
+    assert simulated(runs()) == 1
+
+
 # Waking
 
 
