@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bare_client import ask
-from discord_server import Channel, DiscordServer, Forum, Guild, Message, Permission, World
+from discord_server import Channel, DiscordServer, Forum, Guild, Message, Permission, World, openapi
 from discord_server.archive import Archive
 from discord_server.event_fault import without
 from discord_server.snowflake import moment
@@ -230,7 +230,7 @@ async def test_a_forum_can_have_very_many_archived_threads(server: DiscordServer
 async def test_a_page_has_at_most_a_hundred_threads(server: DiscordServer, forum: Forum) -> None:
     refused = await ask(server, "GET", ARCHIVED.format(forum.id), query={"limit": "101"})
     assert refused.json["code"] == 50035
-    assert len(server.violations) == 1
+    assert len(server.violations) == (openapi.find() is not None)
     server.violations.clear()
 
 
