@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy.engine import make_url
 
 import leaks
+import open_connections
 from fakes import Bot, FakeClock, FakeNoticeSender
 from postgres import database_url
 from sample_data import insert_sample_data
@@ -63,6 +64,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     elif report.passed:
         report.sections.clear()
     return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    yield
+    if tasks := open_connections.left_open():
+        pytest.fail("database connections were left open by:\n" + "\n".join(tasks), pytrace=False)
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,11 @@
 import asyncio
 import copy
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Any, Self, TypeVar, cast
 
+from sqlalchemy import QueuePool
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +17,8 @@ from weekbot.db.postgresql import Postgresql
 from weekbot.db.revision import upgrade
 from weekbot.db.sqlite import Sqlite
 
+T = TypeVar("T")
+CLOSE_SECONDS = 5
 WriteCheck = Callable[[AsyncConnection], Awaitable[None]]
 Backend = Sqlite | Postgresql
 """Two classes with the same methods; `exists`, `prepare` and `checkpoint` block, so they run in a thread.
@@ -36,6 +39,7 @@ class Database(AbstractAsyncContextManager["Database", None]):
         self._backend: Backend = Sqlite() if parsed.get_backend_name() == "sqlite" else Postgresql()
         self.engine = self._backend.engine(parsed)
         self.before_write: WriteCheck | None = None
+        self._started: set[asyncio.Task[Any]] = set()
 
     @property
     def is_sqlite(self) -> bool:
@@ -115,7 +119,26 @@ class Database(AbstractAsyncContextManager["Database", None]):
             what = f"The database {self.name} cannot be used: {first_line(cause)}."
             raise DatabaseUnusableError(f"{what} {remedy_for(cause) or 'Check WEEKBOT_DATABASE_URL.'}") from error
 
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start work in the background, which `drain` and `close` wait for."""
+        task = asyncio.create_task(work)
+        self._started.add(task)
+        task.add_done_callback(self._started.discard)
+        return task
+
+    async def drain(self) -> None:
+        """Wait until the work started so far has ended."""
+        if self._started:
+            await asyncio.wait(set(self._started))
+
     async def close(self) -> None:
+        """Close all connections. Open transactions get a few seconds to end, because they would keep theirs."""
+        pool = cast("QueuePool", self.engine.pool)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.drain()
+                while pool.checkedout():  # noqa: ASYNC110 - the pool has no event
+                    await asyncio.sleep(0.01)
         await self.engine.dispose()
 
     async def __aexit__(self, *_: object) -> None:

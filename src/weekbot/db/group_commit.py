@@ -23,22 +23,14 @@ class GroupCommit(Generic[Item, Result]):
     linger: timedelta
     _items: list[Item] = field(default_factory=list)
     _next_commit: asyncio.Task[Sequence[Result]] | None = None
-    _commits: set[asyncio.Task[Sequence[Result]]] = field(default_factory=set)
 
     async def put(self, item: Item) -> Result:
         """Return the item's result once it is committed. Raises the error of the group's transaction."""
         place = len(self._items)
         self._items.append(item)
         if self._next_commit is None:
-            self._next_commit = asyncio.create_task(self._commit())
-            self._commits.add(self._next_commit)
-            self._next_commit.add_done_callback(self._commits.discard)
+            self._next_commit = self.database.start(self._commit())
         return (await asyncio.shield(self._next_commit))[place]
-
-    async def drain(self) -> None:
-        """Wait until all items put so far are committed or have failed."""
-        if self._commits:
-            await asyncio.wait(set(self._commits))
 
     async def _commit(self) -> Sequence[Result]:
         await asyncio.sleep(self.linger.total_seconds())

@@ -76,7 +76,7 @@ class Members(Repository):
         """Delete the member's rows, and return their number. Earlier presses that still wait won't be recorded."""
         recent = {id_: at for id_, at in self._forgotten.items() if confirmed_at - at < PRESS_LIFETIME}
         self._forgotten = recent | {member_id: confirmed_at}
-        await self._commits.drain()
+        await self._database.drain()
         return await self._execute(delete(progress).where(progress.c.member_id == member_id))
 
     async def _record(self, connection: AsyncConnection, presses: Sequence[_Press]) -> list[RecordedProgress | None]:
