@@ -76,7 +76,7 @@ class Parts:
     def readiness(self) -> Readiness:
         return Readiness(
             unconnected=lambda: self.unconnected,
-            last_look=self._last_poll,
+            last_poll=self._last_poll,
             backlog=self.recent,
             unwritable=lambda: self.unwritable,
             is_leader=lambda: self.is_leader,
@@ -115,7 +115,7 @@ async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
         "tick",
         "database",
         "deliveries",
-        "duty",
+        "leadership",
         "requests",
         "commands",
         "token",
@@ -162,7 +162,7 @@ async def test_a_standby_is_ready_despite_overdue_deliveries(parts: Parts) -> No
     parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
-    assert "on standby" in report.conditions["duty"].says
+    assert "on standby" in report.conditions["leadership"].says
 
 
 async def test_content_problems_are_reported_without_failing_readiness(parts: Parts) -> None:

@@ -536,7 +536,7 @@ COUNTED = {
     "weekbot_discord_invalid_requests_allowed 5000.0",
     'weekbot_gateway_reconnects_total{session="resumed"} 1.0',
     "weekbot_content_topics 62.0",
-    "weekbot_sends 1.0",
+    "weekbot_is_leader 1.0",
     "weekbot_term 1.0",
 }
 

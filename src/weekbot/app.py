@@ -212,7 +212,7 @@ class App:
         measure = partial(backlog.measure, self.database)
         self.readiness = Readiness(
             unconnected=self.client.disconnected_shards,
-            last_look=lambda: self.dispatcher.last_poll,
+            last_poll=lambda: self.dispatcher.last_poll,
             backlog=TtlCache(lambda: measure(self.clock.now(), self.subscriptions.readable()), LOOK_SECONDS),
             unwritable=lambda: self.node.obstacle,
             is_leader=self.leader_gate,
@@ -236,7 +236,7 @@ class App:
             (metrics.topics, lambda: len(live.current.topics)),
             (metrics.problems, lambda: live.problems),
             (metrics.set_aside, lambda: len(self.refused_topics.topics(live.current))),
-            (metrics.sends, self.leader_gate),
+            (metrics.is_leader, self.leader_gate),
             (metrics.term, lambda: self.node.term),
             (metrics.requests_allowed, lambda: self.rate().requests_per_second),
             (metrics.invalid, lambda: self.circuit_breaker.count),

@@ -132,7 +132,9 @@ async def test_readiness_follows_the_gateway_connection(place: Place) -> None:
     async with monitored(place) as bot:
         assert "Not connected to Discord's gateway yet" in await bot.until_unmet("gateway")
         gateway.down = False
-        await bot.until(lambda status, each: status == 200 and each["duty"]["says"] == "This process sends posts.")
+        await bot.until(
+            lambda status, each: status == 200 and each["leadership"]["says"] == "This process sends posts."
+        )
         gateway.down, gateway.acknowledges = (
             True,
             False,
@@ -141,7 +143,7 @@ async def test_readiness_follows_the_gateway_connection(place: Place) -> None:
         gateway.down, gateway.acknowledges = False, True
         await bot.until_ready()
         text = await bot.metrics()
-    assert "weekbot_sends 1.0" in text
+    assert "weekbot_is_leader 1.0" in text
     assert sum(float(line.split()[1]) for line in text.splitlines() if "weekbot_gateway_reconnects_total{" in line) > 0
 
 

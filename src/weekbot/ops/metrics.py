@@ -57,7 +57,7 @@ class Metrics:
         short = "Subscriptions with fewer than four unused topics left in their round"
         self._short_of_topics = gauge("subscriptions_short_of_topics", short)
         self._build_info = gauge("build_info", "1, labelled with the version and the commit", ["version", "commit"])
-        self.sends = gauge("sends", "1 if this process is the leader, 0 if it stands by")
+        self.is_leader = gauge("is_leader", "1 if this process is the leader, 0 if it stands by")
         self.term = gauge("term", "Latest term in which this process became the leader")
         self._conditions = gauge("ready_condition", "1 if the condition of readiness is met", ["condition"])
         others = {self._reconnects: CONNECTIONS, self._dropped: EVENTS, self._token_used_elsewhere: SIGNS}

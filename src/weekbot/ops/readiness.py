@@ -54,7 +54,7 @@ class Report:
 @dataclass(frozen=True)
 class Readiness:
     unconnected: Callable[[], Sequence[int] | None]  # the shards without a gateway; None before the first connection
-    last_look: Callable[[], float | None]  # the dispatcher's last look for work, on the event loop's clock
+    last_poll: Callable[[], float | None]  # the dispatcher's last look for work, on the event loop's clock
     backlog: TtlCache[Backlog]
     unwritable: Callable[[], str | None]  # a sentence on what keeps this process from writing to the database
     is_leader: Callable[[], bool]
@@ -73,13 +73,13 @@ class Readiness:
     async def report(self) -> Report:
         backlog, trouble = await self._backlog()
         trouble = self.unwritable() or trouble
-        now, is_leader, last_look = self.clock.now(), self.is_leader(), self.last_look()
+        now, is_leader, last_poll = self.clock.now(), self.is_leader(), self.last_poll()
         conditions = {
             "gateway": gateway(self.unconnected()),
-            "tick": tick(None if last_look is None else timedelta(seconds=loop.now() - last_look), self.latest_tick),
+            "tick": tick(None if last_poll is None else timedelta(seconds=loop.now() - last_poll), self.latest_tick),
             "database": Condition(not trouble, trouble or WRITABLE),
             "deliveries": deliveries(backlog, now, self.catch_up, is_leader=is_leader),
-            "duty": Condition(True, SENDS if is_leader else STANDS_BY),
+            "leadership": Condition(True, SENDS if is_leader else STANDS_BY),
             "requests": self._requests(backlog, now, is_leader=is_leader),
             "commands": commands(self.commands()),
             "token": Condition(True, str(self.token() or NO_OTHER_PROGRAM)),
