@@ -6,11 +6,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from discord_server import Channel, DiscordServer, Guild
+from discord_server.thread import Thread
 from weekbot.content.tracks import EVERYTHING
 from weekbot.db.database import Database
 from weekbot.domain.schedule import next_slot
@@ -114,6 +115,8 @@ class Place:
             await database.upgrade()
             for channel in channels:
                 new = Subscription(0, channel.guild.id, channel.id, options, "UTC", round=1, next_slot=slot)
+                if isinstance(channel, Thread):
+                    new = replace(new, parent_id=channel.parent.id)
                 await Subscriptions(database).put(new.guild_id, new.channel_id, lambda _, __, new=new: new)  # type: ignore[misc]
         return slot.instant
 

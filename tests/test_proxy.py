@@ -46,7 +46,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 async def test_every_request_goes_through_the_configured_proxy(place: Place) -> None:
     channel, forwarded = place.guild.add_text_channel("weekly"), list[str]()
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     host, _, path = place.server.api_url.partition("/api")
     before = len(place.server.requests)
     async with reverse_proxy(host, forwarded) as proxy:
@@ -60,7 +60,7 @@ async def test_every_request_goes_through_the_configured_proxy(place: Place) -> 
 
 async def test_errors_of_the_proxy_neither_lose_nor_duplicate_a_post(place: Place) -> None:
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(3)]
-    slot = await place.subscribe(*channels)
+    slot = await place.enter(*channels)
     host, _, path = place.server.api_url.partition("/api")
     async with reverse_proxy(host, []) as proxy:
         place.more |= {"WEEKBOT_DISCORD_API_URL": f"{proxy}/api{path}"}

@@ -53,7 +53,7 @@ async def test_a_due_topic_is_posted_once_to_each_channel_despite_a_restart(plac
 
 async def test_the_next_week_has_the_next_topic(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     async with place.running(slot + timedelta(seconds=5)):
         await posted(place, channel)
     async with place.running(slot + WEEK + timedelta(seconds=5)):
@@ -64,7 +64,7 @@ async def test_the_next_week_has_the_next_topic(place: Place) -> None:
 
 async def test_a_slot_missed_two_hours_ago_is_posted_late(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     async with place.running(slot + timedelta(hours=2)):
         await posted(place, channel)
         assert "Missed" not in await place.status(channel)
@@ -73,7 +73,7 @@ async def test_a_slot_missed_two_hours_ago_is_posted_late(place: Place) -> None:
 
 async def test_a_slot_missed_thirty_hours_ago_is_shown_as_missed(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     async with place.running(slot + timedelta(hours=30)), asyncio.timeout(60):
         while "Missed" not in (status := await place.status(channel)):  # noqa: ASYNC110 - as a moderator would
             await asyncio.sleep(0.1)
@@ -84,7 +84,7 @@ async def test_a_slot_missed_thirty_hours_ago_is_shown_as_missed(place: Place) -
 async def test_moderators_get_a_notice_a_day_before_a_post_that_would_fail(place: Place) -> None:
     channel, system = place.guild.add_text_channel("weekly"), place.guild.add_text_channel("system")
     place.guild.system_channel = system
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     channel.forbid()
     async with place.running(slot - timedelta(hours=23)):
         await place.server.until(system.history, "a notice")
@@ -101,7 +101,7 @@ async def test_moderators_get_a_notice_an_hour_before_a_post_in_an_unusable_thre
     body = {"name": "corner"}
     thread = Thread.open(parent, place.guild.owner.user, place.server.world.snowflakes.next(), body)
     thread.publish()
-    slot = await place.subscribe(thread)
+    slot = await place.enter(thread)
     async with place.running(slot - timedelta(hours=2)):
         assert "✅" in await place.status(thread)
     if archived:
@@ -117,7 +117,7 @@ async def test_moderators_get_a_notice_an_hour_before_a_post_in_an_unusable_thre
 
 async def test_a_server_that_reinvites_the_stopped_bot_gets_its_post(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     async with place.running(slot - timedelta(days=2)), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
         while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
@@ -130,7 +130,7 @@ async def test_a_server_that_reinvites_the_stopped_bot_gets_its_post(place: Plac
 
 
 async def test_a_left_servers_data_is_deleted_after_thirty_days(place: Place) -> None:
-    slot = await place.subscribe(place.guild.add_text_channel("weekly"))
+    slot = await place.enter(place.guild.add_text_channel("weekly"))
     async with place.running(slot), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
         while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
@@ -198,7 +198,7 @@ async def test_the_last_line_of_a_json_log_is_json(place: Place, setting: str, v
 
 async def test_a_revoked_token_ends_the_bot_with_one_line_and_without_retries(place: Place) -> None:
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(20)]
-    slot = await place.subscribe(*channels)
+    slot = await place.enter(*channels)
     start = place.at(slot - timedelta(seconds=2))
     bot = await place.start(sys.executable, str(RUN_AT), start, "1", WEEKBOT_REQUESTS_PER_SECOND="5")
     await place.server.ready()
@@ -227,7 +227,7 @@ async def test_a_token_refused_by_the_gateway_ends_the_bot_with_one_line(place: 
 
 async def test_a_second_signal_ends_the_bot_immediately_without_losing_or_duplicating_a_post(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     place.server.rest.faults.pending.append(
         fault("POST", r"/channels/\d+/messages$", None, takes_effect=True, held=True)
     )
@@ -345,7 +345,7 @@ async def test_the_log_shows_the_invite_link(place: Place) -> None:
 
 async def test_a_delivery_is_logged_in_one_line_with_its_ids(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
-    slot = await place.subscribe(channel)
+    slot = await place.enter(channel)
     place.more = {"WEEKBOT_LOG_FORMAT": "json", "WEEKBOT_LOG_LEVEL": "INFO"}
     async with place.running(slot) as bot:
         line = json.loads(await next_log_line(bot, "weekbot.delivery.posts"))
@@ -455,7 +455,7 @@ async def test_a_german_member_of_an_english_server_is_answered_in_german(place:
 
 async def test_a_server_whose_locale_changed_while_the_bot_was_offline_gets_german_posts(place: Place) -> None:
     channel, other = place.guild.add_text_channel("one"), place.guild.add_text_channel("other")
-    slot = await place.subscribe(channel, other)
+    slot = await place.enter(channel, other)
     place.guild.save_locales("de")
     async with place.running(slot + timedelta(seconds=5)):
         await place.server.until(lambda: all(place.server.messages_in(each) for each in (channel, other)), "the posts")
@@ -467,7 +467,7 @@ async def test_a_post_on_postgresql_is_not_repeated_after_a_restart(place: Place
     with database_url() as url:
         place.more["WEEKBOT_DATABASE_URL"] = url
         channel = place.guild.add_text_channel("weekly")
-        slot = await place.subscribe(channel)
+        slot = await place.enter(channel)
         async with place.running(slot + timedelta(seconds=5)):
             await posted(place, channel)
         async with place.running(slot + timedelta(minutes=5)):
@@ -479,7 +479,7 @@ async def test_a_bot_becomes_the_leader_again_after_its_database_session_was_cut
     with database_url() as url:
         place.more["WEEKBOT_DATABASE_URL"] = url
         channel = place.guild.add_text_channel("weekly")
-        await place.subscribe(channel)
+        await place.enter(channel)
         async with place.running() as bot:
             await next_log_line(bot, "is the leader from now on")
             async with place.database() as database, database.write() as connection:
@@ -554,7 +554,7 @@ def health_port(place: Place) -> int:
 async def test_idle_connections_to_the_health_port_do_not_affect_the_bot(place: Place) -> None:
     port, place.most_descriptors = health_port(place), 300
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(5)]
-    await place.subscribe(*channels)
+    await place.enter(*channels)
     async with place.running():
         with ExitStack() as opened:
             for _ in range(400):
