@@ -36,6 +36,9 @@ catalogues: .venv/dev ## Update the translation catalogues from the code
 
 ##@ Code
 
+# Tests and the bots that they start are compiled once, even if the environment forbids to write bytecode.
+test long simulations chaos adversary: export PYTHONDONTWRITEBYTECODE :=
+
 test: WORKERS ?= 4
 test: .venv/dev ## Run every test; WORKERS=4 suits two cores, as tests mostly wait
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
