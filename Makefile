@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: help demo clean content content-test catalogues test check format long simulations hostile chaos adversary \
+.PHONY: help demo clean content content-test catalogues quick test check format long simulations hostile chaos adversary \
 	screenshots bench image audit lock
 
 ##@ Start
@@ -37,7 +37,10 @@ catalogues: .venv/dev ## Update the translation catalogues from the code
 ##@ Code
 
 # Tests and the bots that they start are compiled once, even if the environment forbids to write bytecode.
-test long simulations chaos adversary: export PYTHONDONTWRITEBYTECODE :=
+quick test long simulations chaos adversary: export PYTHONDONTWRITEBYTECODE :=
+
+quick: .venv/dev ## Run the tests without a database, a simulated Discord, a browser or a process
+	$(BIN)/pytest -m "quick and not long and not chaos" -n 2
 
 test: WORKERS ?= 4
 test: .venv/dev ## Run every test; WORKERS=4 suits two cores, as tests mostly wait

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import shutil
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -34,6 +35,20 @@ CONTENT = Path(__file__).parents[1] / "content"
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+SLOW_FIXTURES = {"url", "browser", "server"}
+SLOW_IMPORT = re.compile(
+    r"^(from|import) (matrix|places|postgres|processes|running_bot|simulation|subprocess)\b", re.MULTILINE
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark as `quick` what needs no database, simulated Discord, browser or process."""
+    slow_files = {path for path in {item.path for item in items} if SLOW_IMPORT.search(path.read_text("utf-8"))}
+    for item in items:
+        if item.path not in slow_files and not SLOW_FIXTURES.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.quick)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
