@@ -40,9 +40,49 @@ def test_rich_is_not_imported() -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"  # noqa: S603
 
 
-def test_commands_without_a_database_do_not_load_its_libraries() -> None:
-    command = [sys.executable, "-c", "import sys, weekbot.cli.main; print('sqlalchemy' in sys.modules)"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"  # noqa: S603
+def loaded(code: str, *arguments: str) -> set[str]:
+    """Return the names of the modules that a new process has loaded after the code, even if that exits."""
+    report = f"import atexit, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))\n{code}"
+    command = [sys.executable, "-c", report, *arguments]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.split())  # noqa: S603
+
+
+def test_the_bot_loads_neither_the_orm_nor_what_it_needs_only_later() -> None:
+    names = loaded("import weekbot.run")
+    assert {"discord", "sqlalchemy.ext.asyncio"} <= names
+    unused = {"sqlalchemy.orm", "sqlalchemy.ext.asyncio.session", "sqlalchemy.dialects.postgresql"}
+    assert names & {*unused, "watchfiles", "alembic"} == set()
+
+
+def test_the_orm_can_still_be_imported() -> None:
+    code = "import weekbot.store.guilds\nfrom sqlalchemy.ext.asyncio.session import AsyncSession\nAsyncSession.commit"
+    assert "sqlalchemy.orm" in loaded(code)
+
+
+@pytest.mark.parametrize("package", ["db", "store", "cluster", "transfer"])
+def test_each_package_that_uses_the_database_skips_the_orm(package: str) -> None:
+    names = loaded(f"import weekbot.{package}")
+    assert "sqlalchemy.ext.asyncio" in names
+    assert "sqlalchemy.orm" not in names
+
+
+def test_the_data_of_time_zones_is_loaded_when_it_is_used() -> None:
+    code = "from babel import core; from weekbot.domain import timezones; assert not core._global_data; "
+    assert loaded(code + "assert timezones.parse('japan') == 'Asia/Tokyo'; assert core._global_data")
+
+
+def test_help_loads_no_library_but_that_of_the_command_line() -> None:
+    names = loaded("from weekbot.__main__ import main\nmain()", "--help")
+    assert "typer" in names
+    libraries = {"sqlalchemy", "discord", "pydantic", "structlog", "yaml", "rapidfuzz", "babel", "asyncio", "email"}
+    assert names & libraries == set()
+
+
+def test_checking_content_loads_no_library_of_the_bot() -> None:
+    names = loaded("from weekbot.__main__ import main\nmain()", "content", "check", "content")
+    assert "pydantic" in names
+    libraries = {"sqlalchemy", "discord", "structlog", "babel", "watchfiles", "dotenv", "weekbot.settings"}
+    assert names & libraries == set()
 
 
 @pytest.fixture

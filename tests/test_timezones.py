@@ -75,7 +75,7 @@ def test_a_name_without_a_city_has_the_same_offsets_as_in_iana(name: str) -> Non
 
 
 def test_the_zones_of_all_names_and_abbreviations_exist() -> None:
-    assert {*timezones.WELL_KNOWN, *timezones.OTHER_NAMES.values()} <= available_timezones()
+    assert {*timezones.WELL_KNOWN, *timezones.other_names().values()} <= available_timezones()
 
 
 @pytest.mark.parametrize("typed", ["utc+2", "utc-3", "gmt", "pst", "z", "japan", "utc+5:30", "ber", ""])

@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,4 +28,6 @@ def show_page(url: str, *, browser: bool) -> None:
     """Print the page's address, and open it unless only a text browser would be available."""
     typer.echo(url)
     if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        import webbrowser
+
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

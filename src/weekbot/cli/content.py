@@ -1,30 +1,24 @@
 """The commands `weekbot content`."""
 
-import asyncio
 import json
 import os
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.problem_format import ProblemFormat, write
 from weekbot.cli.terminal import log_final_error
-from weekbot.content.loading.folder import load_library
-from weekbot.content.loading.live_library import watch_changes
-from weekbot.content.model import front_matter_schema
+from weekbot.content import EVERYTHING
 from weekbot.content.problems import ContentError
-from weekbot.content.scaffold import scaffold
-from weekbot.content.tracks import EVERYTHING
-from weekbot.runtime import log, loop
-from weekbot.runtime.build_info import build_info
-from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
-from weekbot.settings import content_directory, load_settings
+
+if TYPE_CHECKING:
+    from weekbot.content.library import Library
 
 LAST_YEAR = 2999
 content = typer.Typer(name="content", help="Check, list and create topics.", no_args_is_help=True)
@@ -39,6 +33,8 @@ def check(
     """Report every problem in the content folder."""
     folder = directory or _directory()
     if watch:
+        import asyncio
+
         asyncio.run(_keep_checking(folder, form))
     elif not _check(folder, form):
         raise typer.Exit(1)
@@ -46,6 +42,8 @@ def check(
 
 async def _keep_checking(folder: Path, form: ProblemFormat) -> None:
     """Check after each change, between lines by which an editor recognizes a run: see `.vscode/tasks.json`."""
+    from weekbot.content.loading.live_library import watch_changes
+
     async for _ in watch_changes(folder):
         typer.echo(f"Checking {folder}")
         well = _check(folder, form)
@@ -55,7 +53,7 @@ async def _keep_checking(folder: Path, form: ProblemFormat) -> None:
 def _check(folder: Path, form: ProblemFormat) -> bool:
     """Write the folder's problems; return whether there are none."""
     try:
-        library = load_library(folder)
+        library = _load(folder)
     except ContentError as error:
         write(error.problems, form)
         return False
@@ -67,7 +65,7 @@ def _check(folder: Path, form: ProblemFormat) -> bool:
 @content.command(name="list")
 def list_() -> None:
     """List all topics in reading order."""
-    library = load_library(_directory())
+    library = _load(_directory())
     width = max(map(len, library.topics))
     for topic in library.topics.values():
         tracks = [track.slug for track in library.tracks.values() if topic.slug in track.topics]
@@ -81,7 +79,7 @@ def plan(
     start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Any day of the first week")] = None,
 ) -> None:
     """Show the weekly plan of a track that starts now."""
-    library = load_library(_directory())
+    library = _load(_directory())
     day = (start or datetime.now(UTC)).date()
     monday = day - timedelta(days=day.weekday())
     if day.year > LAST_YEAR:
@@ -100,6 +98,8 @@ def new(
     concept: Annotated[bool, typer.Option("--concept", help="Write about a concept instead of a package")] = False,
 ) -> None:
     """Create a topic file with every section in place."""
+    from weekbot.content.scaffold import scaffold
+
     path = scaffold(_directory(), slug, concept=concept)
     typer.echo(f"Created {path}. Fill it in, add {slug} to tracks.yaml, then run: weekbot content check")
 
@@ -111,6 +111,10 @@ def preview(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser")] = True,
 ) -> None:
     """Preview a topic in a browser as Discord draws it, and redraw it on each save."""
+    import asyncio
+
+    from weekbot.runtime import log
+
     directory = _directory()
     if not (directory / "topics" / f"{slug}.md").is_file():
         raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` creates it.")
@@ -132,6 +136,8 @@ def try_examples(
 
     Examples run without a sandbox: review those of strangers first.
     """
+    import asyncio
+
     from weekbot.cli.content_test import run_examples
 
     problems = asyncio.run(run_examples(_directory(), slugs, light=light, latest=latest, jobs=jobs))
@@ -147,6 +153,10 @@ def republish(
 ) -> None:
     """Edit every posted copy of a topic."""
     from weekbot.republish import republish
+    from weekbot.runtime import log, loop
+    from weekbot.runtime.build_info import build_info
+    from weekbot.runtime.clock import SystemClock
+    from weekbot.settings import load_settings
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())
@@ -157,8 +167,18 @@ def republish(
 @content.command()
 def schema() -> None:
     """Print the JSON Schema of a topic's front matter, for editors."""
+    from weekbot.content.model import front_matter_schema
+
     typer.echo(json.dumps(front_matter_schema(), indent=2))
 
 
+def _load(directory: Path) -> "Library":
+    from weekbot.content.loading.folder import load_library
+
+    return load_library(directory)
+
+
 def _directory() -> Path:
+    from weekbot.settings import content_directory, load_settings
+
     return content_directory(load_settings())

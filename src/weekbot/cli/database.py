@@ -1,6 +1,5 @@
 """The commands `weekbot db`, `weekbot export` and `weekbot import`."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -10,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from weekbot.cli.output_file import atomic_output
-from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
     from weekbot.db.database import Database
@@ -24,7 +21,10 @@ db = typer.Typer(name="db", help="Manage the database.", no_args_is_help=True)
 
 def on_database(action: "Callable[[Database], Awaitable[T]]") -> T:
     """Run the action on the configured database."""
-    from weekbot.db.database import Database  # not at import, so that `weekbot content check` starts faster
+    import asyncio
+
+    from weekbot.db.database import Database
+    from weekbot.settings import load_settings
 
     async def run() -> T:
         async with Database(load_settings().database_url) as database:
@@ -61,6 +61,8 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an existing file")
 def backup(file: Path, force: Force = False) -> None:
     """Back up a SQLite database to a file, even while the bot runs, and verify the copy."""
     from weekbot.db.database import Database
+    from weekbot.runtime.clock import SystemClock
+    from weekbot.settings import load_settings
     from weekbot.transfer.backup import back_up, check_is_sqlite
 
     database = Database(load_settings().database_url)
@@ -109,6 +111,7 @@ def mark_restored() -> None:
 
 def export(file: Annotated[Path, typer.Argument(help="File to write, or - for stdout")], force: Force = False) -> None:
     """Export all state to a JSON Lines file, even while the bot runs."""
+    from weekbot.runtime.clock import SystemClock
     from weekbot.transfer.export_import import export
 
     now = SystemClock().now()

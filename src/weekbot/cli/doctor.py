@@ -1,12 +1,10 @@
 """The command `weekbot doctor`."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weekbot.cli.terminal import encodable, one_line, styled
-from weekbot.runtime import log
 
 if TYPE_CHECKING:
     from weekbot.ops.doctor.finding import Finding
@@ -18,6 +16,10 @@ def doctor(
     channels: Annotated[bool, typer.Option("--channels", help="Also check each subscribed channel")] = False,
 ) -> None:
     """Check everything that the bot needs, even while it runs, without changing anything."""
+    import asyncio
+
+    from weekbot.runtime import log
+
     log.configure("ERROR", "console")
     if asyncio.run(_examine(channels=channels)):
         raise typer.Exit(1)

@@ -1,13 +1,11 @@
 """The command `weekbot`: its groups and commands, of which `run` and `demo` are here."""
 
-import asyncio
 import logging
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from weekbot import __version__
 from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.content import content
 from weekbot.cli.database import db, export, import_
@@ -15,11 +13,7 @@ from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
 from weekbot.cli.rehearse import rehearse
 from weekbot.cli.terminal import log_final_error
-from weekbot.runtime import log, loop
-from weekbot.runtime.build_info import build_info
-from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.gc_tuning import raise_gc_threshold
-from weekbot.settings import raise_if_invalid, read_settings, setting_warnings
 
 cli = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
@@ -33,6 +27,8 @@ cli.command("import")(import_)
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from weekbot import __version__
+
         typer.echo(f"weekbot {__version__}")
         raise typer.Exit
 
@@ -50,6 +46,10 @@ def run() -> None:
     """Run the bot."""
     raise_gc_threshold()
     from weekbot.run import run
+    from weekbot.runtime import log, loop
+    from weekbot.runtime.build_info import build_info
+    from weekbot.runtime.clock import SystemClock
+    from weekbot.settings import raise_if_invalid, read_settings, setting_warnings
 
     settings, wrong = read_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())
@@ -69,5 +69,9 @@ def demo(
     """Try the bot in a browser, without Discord or a token."""
     with require_demo_packages():
         from weekbot.demo.session import demo
+    import asyncio
+
+    from weekbot.runtime import log
+
     log.configure("WARNING", "console")
     asyncio.run(demo(port=port, week_seconds=week, on_ready=partial(show_page, browser=browser)))

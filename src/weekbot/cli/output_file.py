@@ -1,7 +1,6 @@
 """Writes a file atomically, readable only by its owner."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,8 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     """
     if path.is_dir() or (path.exists() and not force):
         raise WeekbotError(f"{path} already exists; choose another name, or replace a file with --force.")
+    import tempfile
+
     part = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.absolute().parent)  # 0600

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weekbot.cli.terminal import encodable, one_line, styled
-from weekbot.runtime import log, loop
-from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.printable import printable
-from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
     from weekbot.rehearse.check_result import CheckResult
@@ -37,6 +34,9 @@ def rehearse(channel_id: ChannelId, follow: FollowerId = None, output: Output = 
     It posts, edits, pins and publishes once each, mentions no members and uses no database. The bot can keep running.
     """
     from weekbot.rehearse.rehearsal import Request, rehearse
+    from weekbot.runtime import log, loop
+    from weekbot.runtime.clock import SystemClock
+    from weekbot.settings import load_settings
 
     settings = load_settings()
     log.configure("ERROR", "console", settings.secrets())

@@ -5,12 +5,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import LogFormat
 from weekbot.runtime.printable import printable
+
+if TYPE_CHECKING:
+    from weekbot.runtime.log import LogFormat
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ def encodable(line: str) -> str:
 
 
 @contextmanager
-def log_final_error(form: LogFormat) -> Iterator[None]:
+def log_final_error(form: "LogFormat") -> Iterator[None]:
     """Log the error that ends the block, and exit with 1; unless logs are JSON, raise a WeekbotError instead."""
     try:
         yield

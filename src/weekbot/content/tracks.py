@@ -5,10 +5,9 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from weekbot.content import EVERYTHING as EVERYTHING
 from weekbot.content.field_types import Slug, Summary, Title
 from weekbot.content.model import ContentModel
-
-EVERYTHING = "everything"  # the slug of the track of all topics
 
 
 class Track(ContentModel):

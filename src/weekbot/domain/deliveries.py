@@ -1,6 +1,6 @@
 """Deliveries: a subscription's post for one slot, its state, and the attempts to send it."""
 
-import secrets
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -73,7 +73,7 @@ def manual_id(interaction_id: int | None = None) -> str:
 
     Without an interaction the id is random. No id of a scheduled delivery begins like it.
     """
-    return secrets.token_hex(12) if interaction_id is None else f"m{_base36(interaction_id)}"
+    return os.urandom(12).hex() if interaction_id is None else f"m{_base36(interaction_id)}"
 
 
 def is_requested(delivery_id: str) -> bool:

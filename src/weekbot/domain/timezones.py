@@ -22,17 +22,24 @@ WELL_KNOWN = [f"{area}/{city}" for area, cities in _CITIES.items() for city in c
 """The zones that people mean most often, of the many that share an abbreviation."""
 _ABBREVIATIONS = ("CET", "EET", "EST", "HST", "MST", "WET")
 """IANA's names by which people usually mean a place with summer time. See docs/decisions.md."""
-OTHER_NAMES = {
-    name.casefold(): zone
-    for name, zone in get_global("zone_aliases").items()
-    if "/" not in name and name not in _ABBREVIATIONS and not zone.startswith("Etc/")
-}
-"""IANA's other names without a place, such as `Japan`, in lower case; and the places that CLDR gives for them."""
-OTHER_NAMES |= dict.fromkeys(["gmt", "gmt0", "greenwich", "uct", "universal", "z", "zulu"], "UTC")
-OTHER_NAMES["met"] = "Europe/Berlin"
+_NAMES_OF_UTC = ("gmt", "gmt0", "greenwich", "uct", "universal", "z", "zulu")
 _WINTER_AND_SUMMER = (datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 7, 15, tzinfo=UTC))
 _OFFSET = re.compile(r"(?:utc|gmt)?\s*(?P<sign>[+\-−])\s*(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?")
 _FIXED = re.compile(r"Etc/GMT(?P<sign>[+-])(?P<hours>[1-9]\d*)")
+
+
+@cache
+def other_names() -> dict[str, str]:
+    """Map IANA's other names without a place, such as `Japan`, in lower case, to the places that CLDR gives for them.
+
+    Cached, and computed only when it is used, because CLDR's data takes 2 MB.
+    """
+    found = {
+        name.casefold(): zone
+        for name, zone in get_global("zone_aliases").items()
+        if "/" not in name and name not in _ABBREVIATIONS and not zone.startswith("Etc/")
+    }
+    return found | dict.fromkeys(_NAMES_OF_UTC, "UTC") | {"met": "Europe/Berlin"}
 
 
 @cache
@@ -47,7 +54,7 @@ def _names() -> dict[str, str]:
     """Map all lower-case names that mean one zone to that zone."""
     in_etc = [name for name in available_timezones() if name.startswith("Etc/")]
     fixed = {name.casefold(): name if _FIXED.fullmatch(name) else "UTC" for name in in_etc}
-    return fixed | OTHER_NAMES | _zones()
+    return fixed | other_names() | _zones()
 
 
 @cache
@@ -92,7 +99,7 @@ def suggest(typed: str) -> list[str]:
         _fixed_zone(offset),
         *(name for name, (winter, _) in _clocks().items() if winter.utcoffset() == offset),
     ]
-    named = [*_zones().items(), *OTHER_NAMES.items()]
+    named = [*_zones().items(), *other_names().items()]
     ranked = sorted((_rank(key, wanted), name) for key, name in named if wanted in key)
     return list(dict.fromkeys(filter(None, [*meant, *(name for _, name in ranked)])))[:MAX_CHOICES]
 

@@ -12,10 +12,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal
 
-from babel.lists import format_list
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-
 from weekbot.runtime.errors import WeekbotError
 
 CATALOGUES = Path(__file__).parent / "locale"
@@ -67,6 +63,8 @@ class Language:
 
     def join(self, items: Sequence[str]) -> str:
         """Join the items as `one, two and three`."""
+        from babel.lists import format_list
+
         return format_list(items, locale="en_001" if self.locale == "en" else self.locale)
 
     def _filled(self, text: str, values: Mapping[str, object]) -> str:
@@ -91,6 +89,9 @@ def language_of(locale: str | None) -> Language:
 def _language(locale: str) -> Language:
     if locale == "en":
         return Language(locale, NullTranslations())
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
     compiled = BytesIO()
     with catalogue_file(locale).open("rb") as file:
         write_mo(compiled, read_po(file, locale, DOMAIN))

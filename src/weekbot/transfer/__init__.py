@@ -1,1 +1,3 @@
 """Backup, export and import, and the copy to PostgreSQL."""
+
+import weekbot.db as _  # noqa: F401 - before SQLAlchemy

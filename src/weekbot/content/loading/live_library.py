@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from watchfiles import awatch
-
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import content_files, load_library
 from weekbot.content.problems import ContentError
@@ -44,6 +42,8 @@ async def watch_changes(directory: Path) -> AsyncIterator[None]:
 
 async def poll(directory: Path) -> AsyncIterator[None]:
     """Yield after each change that the system reports, and each second."""
+    from watchfiles import awatch  # its library anyio takes long to import, and a bot goes online before
+
     while True:
         try:
             async for _ in awatch(directory, debounce=DEBOUNCE, rust_timeout=POLL, yield_on_timeout=True):
