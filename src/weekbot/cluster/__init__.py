@@ -1,3 +1,1 @@
 """Several processes on one database: leader election, fencing, the process lock."""
-
-import weekbot.db as _  # noqa: F401 - before SQLAlchemy
