@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import partial
+from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ class Moderator:
     subscriptions: Subscriptions
     now: datetime = MONDAY
 
-    async def subscribe(self, channel_id: int, **given: time | str) -> None:
+    async def subscribe(self, channel_id: int, **given: Any) -> None:
         def build(current: Subscription | None, zone: str) -> Subscription:
             return subscription_rules.subscribe(current, guild_id, channel_id, zone, Choices(**given), self.now)
 
@@ -107,7 +108,7 @@ async def claim_all(
     return order
 
 
-async def subscribe_all(subscriptions: Subscriptions, channels: Collection[int], **given: time | str) -> None:
+async def subscribe_all(subscriptions: Subscriptions, channels: Collection[int], **given: Any) -> None:
     for channel_id in channels:
         await Moderator(subscriptions).subscribe(channel_id, **given)
 

@@ -24,8 +24,8 @@ _PLACE = func.row_number().over(
 async def renumber(connection: AsyncConnection, guild_ids: Collection[int]) -> None:
     """Number each server's running subscriptions that share a next slot from 0, after those claimed for that slot.
 
-    The others are numbered apart: a condition would make SQLite search all that are active, not the server's. Rows that another transaction is changing are left out: waiting could be a deadlock, and the next change of the
-    server numbers them.
+    The others are numbered apart: a condition would make SQLite search all that are active. Rows that another
+    transaction is changing are left out: waiting could be a deadlock, and the next change of the server numbers them.
     """
     these = subscriptions.c.guild_id.in_(guild_ids)
     turns = select(subscriptions.c.id, (_CLAIMED + _PLACE - 1).label("ordinal")).where(these).subquery()
