@@ -16,10 +16,12 @@ async def posts_until_turn(database: Database, subscription_ids: Collection[int]
     Paused subscriptions and those that have ended are left out.
     """
     slot, ordinal = subscriptions.c.next_slot, subscriptions.c.ordinal
-    asked = select(subscriptions.c.id, slot, ordinal).where(subscriptions.c.id.in_(subscription_ids), _RUNNING)
+    # As a condition, `_RUNNING` would make SQLite search all that are active, not the ids.
+    asked = select(subscriptions.c.id, slot, ordinal, _RUNNING.label("running"))
+    asked = asked.where(subscriptions.c.id.in_(subscription_ids))
     counts = dict[tuple[object, int], int]()
     async with database.read() as connection:
-        rows = (await connection.execute(asked)).all()
+        rows = [row for row in await connection.execute(asked) if row.running]
         for row in {(row.next_slot, row.ordinal): row for row in rows}.values():
             before = select(literal(1)).where(_RUNNING, slot == row.next_slot, ordinal <= row.ordinal).limit(limit)
             count = await connection.scalar(select(func.count()).select_from(before.subquery()))
