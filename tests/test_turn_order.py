@@ -1,15 +1,18 @@
 """Among posts that are due at the same instant, each server's first comes before any server's second, and so on."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, update
+from sqlalchemy import delete, event, update
 
 from fakes import MONDAY, SLOT
 from test_store import planning
@@ -20,6 +23,7 @@ from weekbot.domain import subscription_rules
 from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
+from weekbot.store.reports.slot_load import posts_until_turn
 from weekbot.store.subscriptions import Change, Subscriptions
 
 BUSY, QUIET = 1, 2
@@ -179,3 +183,27 @@ async def test_ordinals_of_an_earlier_version_are_corrected_by_the_servers_next_
         await connection.execute(update(table).where(table.c.guild_id == QUIET).values(ordinal=7))
     await Moderator(subscriptions).subscribe(QUIET * 100, thread=True)
     assert QUIET * 100 in (await claim_all(subscriptions, deliveries, SLOT))[:2]
+
+
+async def test_sqlite_searches_only_the_claimed_subscriptions_and_their_servers(tmp_path: Path) -> None:
+    """Its planner has no statistics, and would prefer an index of all that are active, or of all that were posted."""
+    file = tmp_path / "weekbot.db"
+    async with Database(f"sqlite:///{file}") as database:
+        await database.upgrade()
+        subscriptions = Subscriptions(database)
+        await subscribe_all(subscriptions, [guild_id * 100 for guild_id in range(1, 51)])
+        due = await subscriptions.due(SLOT, 50)
+        statements: list[tuple[str, Any]] = []
+
+        def record(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+            statements.append((statement, parameters))
+
+        event.listen(database.engine.sync_engine, "before_cursor_execute", record)
+        assert len(await Deliveries(database).claim_due(due, planning(), SLOT)) == 50
+        await posts_until_turn(database, [each.id for each in due], 1000)
+    with closing(sqlite3.connect(file)) as connection:
+        queries = [(statement, values) for statement, values in statements if statement.startswith("SELECT")]
+        plans = [row[3] for each in queries for row in connection.execute(f"EXPLAIN QUERY PLAN {each[0]}", each[1])]
+    assert len(queries) > 3
+    assert [line for line in plans if "ix_deliveries_state" in line] == []
+    assert [line for line in plans if "(active=?" in line and "next_slot=?" not in line] == []
