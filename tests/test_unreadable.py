@@ -76,7 +76,8 @@ async def test_an_unreadable_subscription_does_not_affect_other_posts(bot: Bot, 
     await bot.tick(SLOT)
     await bot.tick(SLOT + WEEK)
     assert bot.channels() == [CHANNEL, CHANNEL, THIRD, THIRD]
-    assert await row(bot.process.database, OTHER) == before
+    after = await row(bot.process.database, OTHER)
+    assert after | {"ordinal": before["ordinal"]} == before  # its place among those left changes with the others' posts
 
 
 async def test_a_servers_unreadable_time_zone_stops_only_subscriptions_that_use_it(bot: Bot) -> None:

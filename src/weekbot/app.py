@@ -17,6 +17,7 @@ from weekbot.bot.commands.registration import Registration
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.gateway.client import GatewayOptions, Weekbot
 from weekbot.bot.gateway.guild_events import GuildEvents
+from weekbot.bot.lateness import Lateness
 from weekbot.bot.repositories import Repositories
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.welcome import Welcome
@@ -58,6 +59,7 @@ from weekbot.store.metadata import Metadata
 from weekbot.store.pinged_roles import RolePings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reports import backlog
+from weekbot.store.reports.slot_load import posts_until_turn
 from weekbot.store.reports.topic_shortage import ShortageReport
 from weekbot.store.reports.unreadable_rows import unknown_names
 from weekbot.store.session_starts import SessionStarts
@@ -186,6 +188,8 @@ class App:
             follows=Follows(self.database),
         )
         self.footnotes = Footnotes(self.delivery.deliveries, self.subscriptions.effective_channel)
+        posts = partial(posts_until_turn, self.database)
+        self.lateness = Lateness(posts, self.settings.requests_per_second, self.clock)
         improvement = partial(file_of, self.settings.content_repository)
         command_tree = add_interface(
             self.client,
@@ -194,6 +198,7 @@ class App:
             manual=self.delivery.manual,
             renderer=self.renderer,
             checks=self.checks,
+            lateness=self.lateness,
             home_channel_id=self.settings.home_channel_id,
             metrics=self.metrics,
             clock=self.clock,
@@ -264,3 +269,4 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
                 yield app
             finally:
                 await app.footnotes.stop()
+                await app.lateness.stop()

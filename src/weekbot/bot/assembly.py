@@ -6,6 +6,7 @@ from weekbot.bot.commands import all_commands
 from weekbot.bot.gateway.client import Weekbot
 from weekbot.bot.gateway.command_tree import CommandTree
 from weekbot.bot.home_channel import HomeChannel
+from weekbot.bot.lateness import Lateness
 from weekbot.bot.member_progress import MemberProgress
 from weekbot.bot.metrics_port import UsageMetrics
 from weekbot.bot.moderation import Moderation
@@ -27,6 +28,7 @@ def add_interface(
     manual: ManualDeliveries,
     renderer: RenderedPosts,
     checks: ChannelChecks,
+    lateness: Lateness,
     home_channel_id: int | None,
     metrics: UsageMetrics,
     clock: Clock,
@@ -40,7 +42,7 @@ def add_interface(
         upcoming=upcoming,
         progress=MemberProgress(lookup.library, store, clock),
         moderation=Moderation(store, manual, renderer, upcoming, lookup, clock),
-        overview=WeeklyOverview(store, checks, home_channel, upcoming, lookup),
+        overview=WeeklyOverview(store, checks, home_channel, upcoming, lookup, lateness),
         home_channel=home_channel,
     )
     client.event(ButtonRouter(services).on_interaction)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import discord
 
 from weekbot.bot.cards.card import Card
 from weekbot.bot.cards.status_panel import PAGE_SIZE, Overview, SubscriptionStatus, status_card
 from weekbot.bot.home_channel import HomeChannel
+from weekbot.bot.lateness import Lateness
 from weekbot.bot.repositories import Repositories
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
@@ -28,6 +30,7 @@ class WeeklyOverview:
     home_channel: HomeChannel
     upcoming: UpcomingTopics
     lookup: TopicLookup
+    lateness: Lateness
 
     async def card(self, tr: Language, guild: discord.Guild, here: int, first: int = 0) -> Card:
         """Return the page of the server's subscriptions that begins with number `first`.
@@ -39,9 +42,11 @@ class WeeklyOverview:
         in_trouble = {each.id for each in found if each.unreadable or each.blocked or details.is_in_trouble(each.id)}
         found.sort(key=lambda each: (each.channel_id != here, each.id not in in_trouble, each.id))
         first = min(first, max(0, len(found) - 1))
+        shown = found[first : first + PAGE_SIZE]
+        late = await self.lateness.of(shown)
         settings = await self.store.guilds.settings(guild.id)
         overview = Overview(
-            statuses=[await self._status(tr, each, details) for each in found[first : first + PAGE_SIZE]],
+            statuses=[await self._status(tr, each, details, late) for each in shown],
             first=first,
             total=len(found),
             in_trouble=len(in_trouble),
@@ -52,7 +57,8 @@ class WeeklyOverview:
         return status_card(tr, overview, settings)
 
     async def of_channel(self, tr: Language, subscription: Subscription) -> SubscriptionStatus:
-        return await self._status(tr, subscription, await self._details(tr, [subscription]))
+        details, late = await self._details(tr, [subscription]), await self.lateness.of([subscription])
+        return await self._status(tr, subscription, details, late)
 
     async def _details(self, tr: Language, subscriptions: Sequence[Subscription]) -> "_Details":
         troubles = await self.checks.summaries(tr, subscriptions)
@@ -61,7 +67,9 @@ class WeeklyOverview:
         failures = {id_: [*_edit_failure(delivery), *steps.get(delivery.id, [])] for id_, delivery in last.items()}
         return _Details(troubles, last, failures)
 
-    async def _status(self, tr: Language, subscription: Subscription, details: "_Details") -> SubscriptionStatus:
+    async def _status(
+        self, tr: Language, subscription: Subscription, details: "_Details", late: Mapping[int, timedelta]
+    ) -> SubscriptionStatus:
         last = details.last.get(subscription.id)
         return SubscriptionStatus(
             subscription=subscription,
@@ -71,6 +79,7 @@ class WeeklyOverview:
             failures=details.failures.get(subscription.id, []),
             trouble=details.troubles.get(subscription.id),
             needs=self.checks.required_permissions(subscription),
+            lateness=late.get(subscription.id),
         )
 
 

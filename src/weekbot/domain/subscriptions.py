@@ -37,10 +37,9 @@ class Subscription:
 
     `round` counts the passes through the track from 1; `last_slot` is the last one claimed. `blocked` is the reason why
     Discord refused the last post, `warning` the problem that the next one would have. `parent_id` is the channel of a
-    subscribed thread. `ordinal` numbers the server's subscriptions from 0: among those due at one instant, each
-    server's first comes before any second. The `guild_` fields are the server's: whether the bot has left it, the
-    channel for notices, and Discord's locale. With a value in `unreadable`, stand-ins replace unreadable options, the
-    subscription is never due, and its stored schedule stays as it is.
+    subscribed thread. The `guild_` fields are the server's: whether the bot has left it, the channel for notices, and
+    Discord's locale. With a value in `unreadable`, stand-ins replace unreadable options, the subscription is never due,
+    and its stored schedule stays as it is.
     """
 
     id: int
@@ -58,7 +57,6 @@ class Subscription:
     warning: str | None = None
     pinned_message_id: int | None = None
     parent_id: int | None = None
-    ordinal: int = 0
     guild_left: bool = False
     guild_notices_id: int | None = None
     guild_locale: str | None = None

@@ -54,10 +54,12 @@ async def used_topics_of(
     found = {id_: UsedTopics() for id_ in rounds}
     not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
     query = select(*deliveries.c["subscription_id", "round", "topic", "state"]).join(subscriptions, not_earlier)
-    query = query.where(deliveries.c.subscription_id.in_(found), deliveries.c.state.in_(USED_STATES))
+    query = query.where(deliveries.c.subscription_id.in_(found))
     if without:
         query = query.where(deliveries.c.id != without)
     for row in await connection.execute(query):
+        if row.state not in USED_STATES:  # as a condition, SQLite would search the whole ledger by state
+            continue
         used = found[row.subscription_id]
         if row.round > rounds[row.subscription_id]:
             used = used.later.setdefault(row.round, UsedTopics())

@@ -19,6 +19,7 @@ from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Subscription
 from weekbot.domain.unreadable_options import unreadable_options, zone_named
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant
+from weekbot.store.ordinals import renumber
 from weekbot.store.unreadable_values import ZONE, effective_zone
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,9 @@ async def _move(database: Database, schedule: Row[Any], slot: Slot) -> int:
     count = 0
     while True:
         async with database.write() as connection:
-            moved = (await connection.execute(update(subscriptions).where(same, some).values(values))).rowcount
-        count += moved
-        if moved < BATCH_SIZE:
+            change = update(subscriptions).where(same, some).values(values).returning(subscriptions.c.guild_id)
+            moved = list(await connection.scalars(change))
+            await renumber(connection, set(moved))
+        count += len(moved)
+        if len(moved) < BATCH_SIZE:
             return count

@@ -17,6 +17,7 @@ from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Options, Subscription
 from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zone_named
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import ensure_guild
+from weekbot.store.ordinals import renumber
 from weekbot.store.repository import Repository
 from weekbot.store.rows import LOCKED, Lock, on_shards, update_each
 from weekbot.store.unreadable_values import UnreadableValues
@@ -161,10 +162,11 @@ class Subscriptions(Repository):
 
 
 async def _insert(connection: AsyncConnection, new: Subscription) -> Subscription:
-    of_guild = select(func.count()).where(subscriptions.c.guild_id == new.guild_id)
-    numbered = replace(new, ordinal=await connection.scalar(of_guild) or 0)
-    statement = insert(subscriptions).values(_row(numbered)).returning(subscriptions.c.id)
-    return replace(numbered, id=(await connection.execute(statement)).scalar_one())
+    last = select(func.count()).where(subscriptions.c.guild_id == new.guild_id).scalar_subquery()
+    statement = insert(subscriptions).values(**_row(new), ordinal=last).returning(subscriptions.c.id)
+    inserted = replace(new, id=(await connection.execute(statement)).scalar_one())
+    await renumber(connection, [new.guild_id])
+    return inserted
 
 
 async def locked(connection: AsyncConnection, subscription_id: int) -> Subscription | None:
@@ -197,6 +199,8 @@ async def save_all(connection: AsyncConnection, changed: Iterable[Subscription])
     rows = {subscription.id: _row(subscription) for subscription in changed}
     for columns in dict.fromkeys(map(tuple, rows.values())):
         await update_each(connection, subscriptions, {id_: row for id_, row in rows.items() if tuple(row) == columns})
+    if rows:
+        await renumber(connection, {row["guild_id"] for row in rows.values()})
 
 
 async def delete_notices(connection: AsyncConnection, subscription: Subscription) -> None:
@@ -229,7 +233,9 @@ def _subscription(row: Row[Any]) -> Subscription:
     options = Options(**chosen | {"at": time.fromisoformat(chosen["at"])})
     zone = options.weekly(row.guild_timezone).zone
     slot = Slot(columns.pop("next_slot"), columns.pop("next_week"), zone)
-    last, last_week, last_zone, _ = (columns.pop(name) for name in ("last_slot", "last_week", "last_zone", "check_at"))
+    last, last_week, last_zone = (columns.pop(name) for name in ("last_slot", "last_week", "last_zone"))
+    for name in ("check_at", "ordinal"):
+        del columns[name]
     last_slot = Slot(last, last_week, zone_named(last_zone or "") or zone) if last else None
     return Subscription(options=options, next_slot=slot, last_slot=last_slot, unreadable=unreadable, **columns)
 

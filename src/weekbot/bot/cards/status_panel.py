@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import accumulate
+from math import ceil
 from typing import Any
 
 from discord import ButtonStyle, ui
@@ -21,6 +23,9 @@ from weekbot.i18n.language import N_, Language
 WEEKDAYS = (N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday"))
 NO_CHANNEL = N_("No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel.")
 UNHEARD = N_("I have no channel where I can report problems to moderators. Choose one with `/weekly settings`.")
+LATE = N_("Posts may be up to {minutes} minutes late: many servers post at this time.")
+VERY_LATE = N_("Posts may be more than an hour late: many servers post at this time.")
+MINUTES_AN_HOUR = 60
 MAX_CHARACTERS = 3200  # for channels, of the 4,000 that a message may have
 MAX_REASON_CHARACTERS = 200
 MAX_LABEL_CHARACTERS = 80
@@ -34,6 +39,7 @@ class SubscriptionStatus:
 
     `title` is the title of the last delivery's topic. `failures` are the failed steps of that delivery. `trouble`
     describes what would spoil the next post. `needs` names the permissions that posts need, if the channel is known.
+    `lateness` is how late the next post may be because many servers share its slot, up to an hour.
     """
 
     subscription: Subscription
@@ -43,6 +49,7 @@ class SubscriptionStatus:
     failures: Sequence[str]
     trouble: str | None
     needs: Sequence[str] = ()
+    lateness: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,7 @@ def _heading(tr: Language, channel: str, status: SubscriptionStatus) -> list[str
     if unreadable := status.subscription.unreadable:
         wrong = [tr(each.sentence, value=each.shown) for each in unreadable]
         return [channel, tr("Nothing is posted here: {reason}", reason=" ".join(wrong))]
-    return [f"{channel} {schedule(tr, status.subscription)}", _next(tr, status)]
+    return [f"{channel} {schedule(tr, status.subscription)}", _next(tr, status), *_late(tr, status.lateness)]
 
 
 def _blocked(tr: Language, status: SubscriptionStatus, reason: str) -> str:
@@ -206,6 +213,13 @@ def _next(tr: Language, status: SubscriptionStatus) -> str:
         return tr("Paused. `/weekly resume` continues with **{topic}**.", topic=topic)
     slot = status.subscription.next_slot.instant
     return tr("Next: **{topic}**, {slot} ({relative})", topic=topic, slot=moment(slot, "f"), relative=moment(slot, "R"))
+
+
+def _late(tr: Language, lateness: timedelta | None) -> list[str]:
+    if lateness is None:
+        return []
+    minutes = ceil(lateness / timedelta(minutes=1))
+    return ["-# " + (tr(LATE, minutes=minutes) if minutes < MINUTES_AN_HOUR else tr(VERY_LATE))]
 
 
 def _last(tr: Language, status: SubscriptionStatus) -> list[str]:
