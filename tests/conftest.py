@@ -173,18 +173,16 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    yield database
-    await database.close()
+    async with Database(url) as database:
+        yield database
 
 
 @pytest.fixture
 async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
     """A database with rows in every table."""
     await insert_sample_data(url, library, clock)
-    database = Database(url)
-    yield database
-    await database.close()
+    async with Database(url) as database:
+        yield database
 
 
 @pytest.fixture

@@ -2,10 +2,19 @@
 
 import asyncio
 
-from sqlalchemy import event
+from sqlalchemy import AsyncAdaptedQueuePool, event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
+from weekbot.db.database import Database
+
 _tasks: dict[int, asyncio.Task[object] | None] = {}
+
+
+def checked_out(database: Database) -> int:
+    """Return the number of the database's connections that are in use."""
+    pool = database.engine.pool
+    assert isinstance(pool, AsyncAdaptedQueuePool)
+    return pool.checkedout()
 
 
 def left_open() -> list[str]:

@@ -123,11 +123,8 @@ class Place:
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
         """The bot's database, which it may be using at the same time."""
-        database = Database(self.environment["WEEKBOT_DATABASE_URL"])
-        try:
+        async with Database(self.environment["WEEKBOT_DATABASE_URL"]) as database:
             yield database
-        finally:
-            await database.close()
 
     async def status(self, channel: Channel) -> str:
         return (await self.server.interact(channel, "weekly status")).text

@@ -287,7 +287,7 @@ async def test_a_page_of_a_removed_track_points_to_the_list(simulation: Simulati
     message = current_payload(simulation, await track(simulation))
     remove_track(simulation, "web")
     [answer] = await press(simulation, message, pressable(message, "Next"), simulation.member)
-    assert_says(answer, "This track is no longer available. `/topic list` shows the tracks that are.")
+    assert_says(answer, "This track is no longer available. `/topic list` shows the available tracks.")
 
 
 # Outdated and invalid ids

@@ -8,9 +8,10 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import AsyncAdaptedQueuePool, func, select, text
+from sqlalchemy import func, select, text
 
 from fakes import MONDAY
+from open_connections import checked_out
 from weekbot.db.database import Database
 from weekbot.db.tables import guilds
 from weekbot.runtime.tasks import cancel_and_wait
@@ -45,12 +46,6 @@ async def cancel_after_steps(steps: int, task: asyncio.Task[None]) -> None:
     for _ in range(steps):
         await asyncio.sleep(0.0005)
     await cancel_and_wait(task)
-
-
-def checked_out(database: Database) -> int:
-    pool = database.engine.pool
-    assert isinstance(pool, AsyncAdaptedQueuePool)
-    return pool.checkedout()
 
 
 async def wait_until_idle(database: Database) -> None:

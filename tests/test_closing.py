@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import AsyncAdaptedQueuePool, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
 
+from open_connections import checked_out
 from weekbot.db import database as database_module
 from weekbot.db.database import Database
 from weekbot.db.group_commit import GroupCommit
@@ -30,12 +31,6 @@ async def insert_when(released: asyncio.Event, database: Database) -> None:
 async def count(url: str) -> int:
     async with Database(url) as database, database.read() as connection:
         return await connection.scalar(select(func.count()).select_from(guilds)) or 0
-
-
-def checked_out(database: Database) -> int:
-    pool = database.engine.pool
-    assert isinstance(pool, AsyncAdaptedQueuePool)
-    return pool.checkedout()
 
 
 async def until_open(database: Database) -> None:

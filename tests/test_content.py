@@ -201,7 +201,7 @@ MISTAKES = {
     "a link whose text has another scheme": Mistake(
         section("When not to", "See [http://example.org](https://example.org)."),
         "http://example.org",
-        "the link says http://example.org, but leads to https://example.org",
+        "the link shows http://example.org, but leads to https://example.org",
     ),
     "a link to a script": Mistake(
         section("When not to", "[Press](javascript:alert)."),
@@ -805,7 +805,7 @@ def test_an_honest_url_is_accepted(few: Path, address: str) -> None:
     assert reports(few) == []
 
 
-MISMATCH = "the link says {}, but leads to {}; let it say where it leads, or use words"
+MISMATCH = "the link shows {}, but leads to {}; show that address, or use words"
 EVIL = "https://evil.example/flask"
 MISLEADING_LINKS = {
     "another address": ("https://docs.flask.org", EVIL),

@@ -27,9 +27,8 @@ pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # the so
 async def target() -> AsyncIterator[Database]:
     """An empty database, as an operator creates it."""
     with database_url() as url:
-        database = Database(url)
-        yield database
-        await database.close()
+        async with Database(url) as database:
+            yield database
 
 
 def no_progress(_: str) -> None:

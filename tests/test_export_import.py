@@ -37,9 +37,8 @@ def target_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 async def target(target_url: str) -> AsyncIterator[Database]:
-    database = Database(target_url)
-    yield database
-    await database.close()
+    async with Database(target_url) as database:
+        yield database
 
 
 def no_progress(_: str) -> None:

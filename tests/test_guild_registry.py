@@ -114,7 +114,7 @@ class Running:
     async def has_recorded_left(self, *guilds: Guild) -> None:
         """Wait until exactly these servers are recorded as left."""
         async with asyncio.timeout(10):
-            while await self.left_ids() != {guild.id for guild in guilds}:  # noqa: ASYNC110 - there is no event for it
+            while await self.left_ids() != {guild.id for guild in guilds}:  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0.01)
 
     async def begin_another_session(self, shard: int = 0) -> None:

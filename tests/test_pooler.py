@@ -135,7 +135,7 @@ async def test_a_fenced_leader_detects_the_pooler_and_stops(url: str, caplog: py
                         pass
                 assert not election.is_leader()
                 async with asyncio.timeout(5):
-                    while not election.obstacle:  # noqa: ASYNC110 - there is no event for it
+                    while not election.obstacle:  # noqa: ASYNC110 - nothing signals it
                         await asyncio.sleep(0.01)
                 assert not election.is_leader()
     assert "another process has become the leader (after term 1); this one steps down" in caplog.text

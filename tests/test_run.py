@@ -233,7 +233,7 @@ async def test_a_second_signal_ends_the_bot_immediately_without_losing_or_duplic
     )
     bot = await place.start(sys.executable, str(RUN_AT), place.at(slot), "1")
     async with asyncio.timeout(30):
-        while not posts(place, channel):  # noqa: ASYNC110 - there is no event for a held request
+        while not posts(place, channel):  # noqa: ASYNC110 - nothing signals a held request
             await asyncio.sleep(0.05)
     bot.terminate()
     await next_log_line(bot, "stopping; requests in flight")

@@ -290,9 +290,8 @@ async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulati
 
 @asynccontextmanager
 async def database_of(simulation: Simulation) -> AsyncIterator[Database]:
-    database = Database(simulation.settings.database_url)
-    yield database
-    await database.close()
+    async with Database(simulation.settings.database_url) as database:
+        yield database
 
 
 async def test_the_status_reports_unreadable_options_with_a_remedy(simulation: Simulation) -> None:

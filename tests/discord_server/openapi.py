@@ -222,7 +222,7 @@ def _place(error: ValidationError) -> str:
 
 
 def _innermost(error: ValidationError) -> ValidationError:
-    # Of alternatives that all fail, the intended one has the right type and fails deepest.
+    # If all alternatives fail, the intended one has the right type and fails deepest.
     alternatives = getattr(error.kind, "context", [])
     intended = [each for each in alternatives if not any(_is_about_type(every) for every in each)] or alternatives
     inner = map(_innermost, chain.from_iterable(intended))

@@ -111,7 +111,7 @@ def _misleading_text(url: str, seen: str) -> Iterator[InlineProblem]:
     hosts = [match[0] for match in _HOST.finditer(_BARE_LINK.sub(" ", seen))]
     for shown in (address.rstrip(_TRAILING_PUNCTUATION) for address in addresses + hosts):
         if not _is_same(shown, url):
-            message = f"the link says {shown}, but leads to {url}; let it say where it leads, or use words"
+            message = f"the link shows {shown}, but leads to {url}; show that address, or use words"
             yield InlineProblem(shown, message)
 
 

@@ -86,7 +86,7 @@ class Database(AbstractAsyncContextManager["Database", None]):
                     yield connection
 
     async def upgrade(self) -> None:
-        """Upgrade the schema. Of several processes, one does and the others wait. Raises DatabaseUnusableError."""
+        """Upgrade the schema; other processes that do so wait meanwhile. Raises DatabaseUnusableError."""
         with self.explain_errors():
             await self._backend.check(self.engine)
             await asyncio.to_thread(self._backend.prepare, self.engine.url)

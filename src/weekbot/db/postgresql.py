@@ -33,7 +33,7 @@ class Postgresql:
 
     def engine(self, url: URL) -> AsyncEngine:
         """Raises DatabaseUnusableError if the driver isn't installed."""
-        # Of several servers, the first one that can be written is used; those that don't answer are given up early.
+        # The first server that can be written is used; those that don't answer are given up early.
         several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
         options = _CONNECTION | several
         try:

@@ -1,4 +1,4 @@
-"""What uv does for examples: it creates temporary environments, and looks up the newest releases of packages."""
+"""Uses uv to create temporary environments for examples, and to look up the newest releases of packages."""
 
 import asyncio
 import os

@@ -26,7 +26,7 @@ async def _turn_page(services: Services, interaction: Interaction, press: Press)
     library = services.lookup.library()
     track = library.tracks.get(press["track"])
     if track is None:
-        raise WeekbotError("This track is no longer available. `/topic list` shows the tracks that are.")
+        raise WeekbotError("This track is no longer available. `/topic list` shows the available tracks.")
     await redraw(interaction, topic_list(member_language(interaction), library, track, int(press["page"])))
 
 
