@@ -73,7 +73,8 @@ class LivePage:
         """Publish each change, until cancelled or the page is closed."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), REFRESH_SECONDS)
+                async with asyncio.timeout(REFRESH_SECONDS):  # before Python 3.12, `wait_for` can lose a cancellation
+                    await self._changed.wait()
             self._changed.clear()
             async with self._one_at_a_time:
                 try:
