@@ -36,7 +36,7 @@ catalogues: .venv/dev ## Update the translation catalogues from the code
 
 ##@ Code
 
-# Tests and the bots that they start are compiled once, even if the environment forbids to write bytecode.
+# Tests and the bots that they start are compiled once, even if the environment forbids writing bytecode.
 quick test long simulations chaos adversary: export PYTHONDONTWRITEBYTECODE :=
 
 quick: .venv/dev ## Run the tests without a database, a simulated Discord, a browser or a process

@@ -83,8 +83,11 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Generator[None, None, None]:
-    yield
-    if tasks := open_connections.left_open():
+    try:
+        yield
+    finally:
+        tasks = open_connections.left_open()
+    if tasks:
         pytest.fail("database connections were left open by:\n" + "\n".join(tasks), pytrace=False)
 
 

@@ -14,7 +14,8 @@ from running_bot import Place, running_bot
 from simulation import simulated
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.channel_ref import ChannelRef
-from weekbot.bot.footnotes import MAX_PENDING, Footnotes
+from weekbot.bot.footnotes import Footnotes
+from weekbot.bot.searches import MAX_PENDING
 from weekbot.content.library import Library
 from weekbot.domain.deliveries import Delivery
 

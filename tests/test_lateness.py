@@ -13,7 +13,8 @@ from fakes import SLOT, FakeClock
 from simulation import Simulation, simulated
 from test_cards import subscription as new_subscription
 from test_turn_order import BUSY, QUIET, Moderator, channels_of, subscribe_all
-from weekbot.bot.lateness import MAX_PENDING, Lateness
+from weekbot.bot.lateness import Lateness
+from weekbot.bot.searches import MAX_PENDING
 from weekbot.db.database import Database
 from weekbot.domain import subscription_rules
 from weekbot.store.reports.slot_load import posts_until_turn

@@ -537,6 +537,12 @@ async def test_the_cleanup_waits_for_a_rate_limit(theatre: Theatre) -> None:
     assert (report.left, theatre.leftovers()) == ([], [])
 
 
+async def test_an_empty_object_is_not_an_empty_history(theatre: Theatre) -> None:
+    theatre.plant(request_fault.rewritten("emptied", lambda _: {}), HISTORY, skip=5, times=FOREVER)
+    report = await theatre.rehearse()
+    assert "possibly more (an answer has an unexpected form (ValueError at errors.py" in report.left[0]
+
+
 async def test_known_items_are_deleted_even_if_the_history_cannot_be_read(theatre: Theatre) -> None:
     theatre.plant(request_fault.html(502), HISTORY, skip=5, times=FOREVER)
     report = await theatre.rehearse()

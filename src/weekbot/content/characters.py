@@ -56,7 +56,10 @@ def _is_symbol(character: str) -> bool:
 
 
 def mixed_words(text: str, *, prose: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield each word of Latin and other letters, with a message; `prose` may contain Greek ones, as formulas do."""
+    """Yield each word of Latin and other letters, with a message.
+
+    In `prose`, unlike in what readers copy or type, only scripts that can be confused with Latin are reported.
+    """
     if text.isascii():
         return
     for word in dict.fromkeys(_WORD.findall(text)):

@@ -34,7 +34,10 @@ class ChannelChecks:
         return "; ".join(await self._problems(language_of(subscription.guild_locale), subscription)) or None
 
     async def summaries(self, tr: Language, subscriptions: Sequence[Subscription]) -> dict[int, str]:
-        """Return the problems, by id of a subscription that has any, in time for an interaction; an outage is one."""
+        """Return the problems by subscription id, in time for an interaction's response.
+
+        An outage is a problem. A thread whose state isn't known by then has none.
+        """
         deadline = from_now(INTERACTIVE_SECONDS)
         found = await asyncio.gather(*(self._summary(tr, each, deadline) for each in subscriptions))
         return {each.id: problems for each, problems in zip(subscriptions, found, strict=True) if problems}

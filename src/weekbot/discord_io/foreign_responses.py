@@ -19,7 +19,10 @@ class _Interaction:
 
 
 class ForeignResponseDetector:
-    """Calls `on_detected` for each such interaction, unless it was an earlier attempt or successor of this process."""
+    """Calls `on_detected` for each such interaction.
+
+    It isn't called if this process or one that has taken over may have responded itself: a second response is refused.
+    """
 
     def __init__(self, on_detected: Callable[[], object] = lambda: None) -> None:
         self._on_detected = on_detected

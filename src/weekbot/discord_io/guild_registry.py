@@ -80,7 +80,7 @@ class GuildRegistry:
                 present = await self._directory.fetch_guild_ids() | self._directory.cached_guild_ids()
         except (RetryableError, AmbiguousError, PermanentError) as error:
             log.warning("the list of servers is unavailable: %s", error)
-            return
+            return  # without it, nothing is recorded as left or deleted
         missing = await self._guilds.missing()
         await self._guilds.mark_joined(left & present, self._clock.now())
         await self._guilds.clear_missing(missing.keys() & present)

@@ -1,6 +1,7 @@
 """Tracing of every HTTP request to Discord: rate limits, deadlines and errors, before discord.py reads a response.
 
-It would sleep and retry while it holds the request, which a cancellation meanwhile would leave waiting forever.
+A response that asks to wait or to retry raises a delivery error: discord.py would sleep and retry while it holds the
+request, and a cancellation meanwhile would leave the request waiting forever.
 """
 
 import asyncio

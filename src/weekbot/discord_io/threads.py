@@ -28,7 +28,10 @@ class Threads:
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def fetch(self, thread_id: int, deadline: float | None = None) -> ThreadState | None:
-        """Return the state, or None if the thread is gone or not visible. Raises RetryableError for any failure."""
+        """Return the state, or None if the thread is gone or not visible. Raises RetryableError for any failure.
+
+        The deadline is on the event loop's clock.
+        """
         try:
             async with deadline_at(from_now(ANSWER_SECONDS) if deadline is None else deadline), self._semaphore:
                 with map_errors():

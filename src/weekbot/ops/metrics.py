@@ -60,8 +60,12 @@ class Metrics:
         self.is_leader = gauge("is_leader", "1 if this process is the leader, 0 if it stands by")
         self.term = gauge("term", "Latest term in which this process became the leader")
         self._conditions = gauge("ready_condition", "1 if the condition of readiness is met", ["condition"])
-        others = {self._reconnects: CONNECTIONS, self._dropped: EVENTS, self._token_used_elsewhere: SIGNS}
-        for labelled, values in {self._results: RESULTS, **others}.items():
+        for labelled, values in (
+            (self._results, RESULTS),
+            (self._reconnects, CONNECTIONS),
+            (self._dropped, EVENTS),
+            (self._token_used_elsewhere, SIGNS),
+        ):
             for value in values:
                 labelled.labels(value)  # starts the series at 0
 

@@ -11,6 +11,7 @@ import discord
 from discord.http import Route
 
 from weekbot.delivery.errors import RateLimitedError
+from weekbot.discord_io.errors import expect_list
 from weekbot.rehearse.payload import Payload, reference
 from weekbot.rehearse.rehearsal_context import RehearsalContext
 from weekbot.rehearse.transcript import Exchange, with_deadline
@@ -31,8 +32,6 @@ class ItemKind(StrEnum):
     WEBHOOK = "the webhook by which the channel follows"
 
 
-PATHS = {ItemKind.THREAD: "/channels/{id}", ItemKind.WEBHOOK: "/webhooks/{id}"}
-MESSAGE_PATH = "/channels/{channel_id}/messages/{id}"
 NEEDED = {ItemKind.THREAD: ["manage_threads"], ItemKind.COPY: ["manage_messages"]}
 
 
@@ -114,7 +113,7 @@ class Cleanup:
     async def _history(self, channel_id: int) -> AsyncIterator[Payload]:
         after = self._after
         for _ in range(MOST_PAGES):
-            messages = await self._patiently(self._http.logs_from, channel_id, A_PAGE, after=after)
+            messages = expect_list(await self._patiently(self._http.logs_from, channel_id, A_PAGE, after=after))
             for message in messages:
                 yield message
             if len(messages) < A_PAGE:
@@ -142,13 +141,21 @@ class Cleanup:
         """Return the reason if the item still exists."""
         exchanges = self._context.transcript.exchanges
         started = len(exchanges)
-        path = PATHS.get(item.kind, MESSAGE_PATH)
         try:
-            await self._patiently(self._http.request, Route("DELETE", path, channel_id=item.channel_id, id=item.id))
+            await self._patiently(self._request, item)
         except WeekbotError as error:
             is_gone = len(exchanges) > started and exchanges[-1].code in GONE
             return None if is_gone else self._context.describe(error, started)
         return None
+
+    async def _request(self, item: CreatedItem) -> None:
+        match item.kind:
+            case ItemKind.THREAD:
+                await self._http.delete_channel(item.id)
+            case ItemKind.WEBHOOK:
+                await self._http.request(Route("DELETE", "/webhooks/{webhook_id}", webhook_id=item.id))
+            case _:
+                await self._http.delete_message(item.channel_id, item.id)
 
     async def _patiently(self, ask: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         """Retry after a rate limit that isn't too long. Raises delivery errors."""

@@ -25,7 +25,6 @@ NO_CHANNEL = N_("No channel has a weekly topic yet. `/weekly subscribe` starts o
 UNHEARD = N_("I have no channel where I can report problems to moderators. Choose one with `/weekly settings`.")
 LATE = N_("Posts may be up to {minutes} minutes late: many servers post at this time.")
 VERY_LATE = N_("Posts may be more than an hour late: many servers post at this time.")
-MINUTES_AN_HOUR = 60
 MAX_CHARACTERS = 3200  # for channels, of the 4,000 that a message may have
 MAX_REASON_CHARACTERS = 200
 MAX_LABEL_CHARACTERS = 80
@@ -218,8 +217,9 @@ def _next(tr: Language, status: SubscriptionStatus) -> str:
 def _late(tr: Language, lateness: timedelta | None) -> list[str]:
     if lateness is None:
         return []
-    minutes = ceil(lateness / timedelta(minutes=1))
-    return ["-# " + (tr(LATE, minutes=minutes) if minutes < MINUTES_AN_HOUR else tr(VERY_LATE))]
+    if lateness >= timedelta(hours=1):
+        return [f"-# {tr(VERY_LATE)}"]
+    return [f"-# {tr(LATE, minutes=ceil(lateness / timedelta(minutes=1)))}"]
 
 
 def _last(tr: Language, status: SubscriptionStatus) -> list[str]:

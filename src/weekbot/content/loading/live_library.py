@@ -42,7 +42,7 @@ async def watch_changes(directory: Path) -> AsyncIterator[None]:
 
 async def poll(directory: Path) -> AsyncIterator[None]:
     """Yield after each change that the system reports, and each second."""
-    from watchfiles import awatch  # its library anyio takes long to import, and a bot goes online before
+    from watchfiles import awatch  # here, because its library anyio is slow to import; the bot goes online first
 
     while True:
         try:

@@ -24,7 +24,7 @@ LEFT = "weekbot is no longer there. Invite it again, or all its data is deleted 
 
 
 async def check_channels(client: discord.Client, database: Database) -> Findings:
-    """Yield a finding for each subscribed channel, or one for a server that can't be fetched, even if the bot left."""
+    """Yield a finding for each subscribed channel, or one for a server that can't be fetched or that the bot left."""
     guilds, store = Guilds(database), Subscriptions(database)
     for guild_id in sorted(await guilds.present_ids() | await guilds.left_ids()):
         if subscriptions := await store.of_guild(guild_id):
